@@ -1,0 +1,140 @@
+/* What the files of the simulated driver share. Locks, outermost first: driver.mutex, memory, machine. The queue's is a leaf. */
+#ifndef SIM_DRIVER_H
+#define SIM_DRIVER_H
+
+#include "../abi/cuda_functions.h"
+#include "faults.h"
+#include "machine.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { SMALL_ALIGN = 512, PAGE_ALIGN = 2 << 20 };
+
+struct CUctx_st {
+    struct CUctx_st *next; /* never freed, so a stale handle is only stale */
+    int device, alive, retained, primary;
+    unsigned flags;
+    CUstream standard; /* the NULL stream */
+    _Atomic int sticky; /* the first error of an asynchronous operation */
+};
+
+struct driver {
+    pthread_mutex_t mutex;
+    _Atomic int ready;
+    _Atomic int forked; /* a child of a process with a driver: it has none */
+    struct slot *slot;
+    struct machine *machine;
+    _Atomic int restore_failed; /* for good */
+    _Atomic int forced_state;   /* -1: none */
+    int physical[MAX_DEVICES];  /* which device of the machine each ordinal is; restore may permute it */
+    struct CUctx_st *contexts;
+    uint64_t context_cost;
+    long delay_us;
+};
+extern struct driver driver;
+
+/* gate.c: closed while the process is locked */
+void gate_enter(void);
+void gate_leave(void);
+void gate_close(void);
+void gate_open(void);
+int gate_idle(void);
+
+/* devices.c */
+int device_known(CUdevice device);
+
+/* thread.c */
+int thread_start(void *(*run)(void *), void *argument); /* 0: it cannot */
+
+/* context.c */
+extern _Thread_local int in_host_function;
+CUresult context_check(void); /* is a living context current */
+CUcontext context_current(void);
+int context_known(CUcontext context);
+
+/* memory.c: device memory is a file, so that nothing but the driver reads it */
+struct block { /* physical memory */
+    struct block *next;
+    uint64_t offset;
+    size_t size;
+    uint64_t charged;
+    int device, handles, mappings;
+    CUmemAllocationProp prop;
+};
+struct range { /* addresses: one allocation, or a reservation of the virtual memory management */
+    CUdeviceptr base;
+    size_t size, extent;
+    struct block *block; /* NULL: a reservation */
+    CUcontext context;
+};
+extern pthread_rwlock_t memory;
+CUresult memory_start(void);
+struct block *block_create(size_t size, uint64_t charge, int device); /* NULL: not enough memory */
+void block_drop(struct block *block);
+struct block *block_first(void);
+struct range *range_at(CUdeviceptr address);
+struct range *range_reserve(size_t size, size_t alignment, CUdeviceptr hint);
+void range_release(struct range *range);
+int range_address_taken(CUdeviceptr address);
+CUresult charge_context(int device, int sign);
+void charges_by_device(const int *physical, uint64_t *want);
+void memory_drop_context(CUcontext context);
+CUresult memory_check(CUdeviceptr at, size_t bytes, int write, int device);
+CUresult memory_read(CUdeviceptr at, void *to, size_t bytes);
+CUresult memory_write(CUdeviceptr at, const void *from, size_t bytes);
+void store_read(uint64_t offset, void *to, size_t bytes);
+void store_write(uint64_t offset, const void *from, size_t bytes);
+void store_empty(void);
+
+/* mapping.c: address -> block, for ranges without a block of their own */
+struct mapping {
+    CUdeviceptr base;
+    size_t size;
+    struct block *block;
+    unsigned char access[MAX_DEVICES];
+};
+struct mapping *mapping_at(CUdeviceptr address);
+struct mapping *mapping_from(CUdeviceptr address); /* the first that ends after address */
+
+/* host.c */
+int host_pinned(const void *address, size_t bytes);
+CUresult host_attribute(void *data, CUpointer_attribute attribute, CUdeviceptr address);
+
+/* stream.c, queue.c */
+struct op {
+    struct op *next;
+    uint64_t number; /* order of submission over all streams */
+    CUcontext context;
+    void (*run)(struct op *);
+    int prompt; /* somebody waits: no artificial delay */
+    CUstream wait_stream;
+    uint64_t wait_number;
+    CUdeviceptr to, from;
+    size_t bytes;
+    void *staged;
+    uint64_t word[5];
+    void *pointer;
+    CUstreamCallback callback;
+    CUhostFn function;
+    CUstream stream;
+};
+CUresult stream_find(CUstream handle, CUstream *stream);
+CUstream stream_open(CUcontext context, unsigned flags);
+void stream_make_standard(CUstream stream);
+void streams_close(CUcontext context);
+struct op *op_new(CUstream stream, void (*run)(struct op *));
+uint64_t op_submit(struct op *op, CUstream stream); /* takes the op; its number */
+CUresult op_perform(struct op *op, CUstream stream); /* submits and waits */
+int op_done(CUstream stream, uint64_t number);
+uint64_t stream_last(CUstream stream); /* the number of what it was given last */
+void op_wait(CUstream stream, uint64_t number);
+void streams_wait(CUcontext context); /* NULL: of every context */
+int streams_idle(void);
+void op_failed(struct op *op, CUresult error);
+
+/* checkpoint.c and restore.c: the two ends of the mailbox */
+void restore_thread_start(void);
+CUresult serve(struct request *request);
+
+#endif

@@ -1,0 +1,120 @@
+#include "queue.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+struct CUevent_st {
+    struct CUevent_st *next; /* never freed: a destroyed one is used again */
+    int alive;
+    unsigned flags;
+    CUstream stream; /* NULL: never recorded */
+    uint64_t number;
+    double milliseconds;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* taken before the queue's */
+static CUevent events;
+
+static CUevent unused(void) {
+    for (CUevent e = events; e; e = e->next)
+        if (!e->alive) return e;
+    CUevent e = calloc(1, sizeof *e);
+    if (!e) return NULL;
+    e->next = events;
+    return events = e;
+}
+
+CUresult do_cuEventCreate(CUevent *event, unsigned flags) {
+    if (!event || flags > 7) return CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_lock(&mutex);
+    CUevent e = unused();
+    if (e) {
+        e->alive = 1;
+        e->flags = flags;
+        e->stream = NULL;
+        e->number = 0;
+        *event = e;
+    }
+    pthread_mutex_unlock(&mutex);
+    return e ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* A copy, so that nobody waits with the mutex held. */
+static CUresult event_get(CUevent handle, struct CUevent_st *copy) {
+    CUresult result = CUDA_ERROR_INVALID_HANDLE;
+    pthread_mutex_lock(&mutex);
+    for (CUevent e = events; e; e = e->next)
+        if (e == handle && e->alive) *copy = *e, result = CUDA_SUCCESS;
+    pthread_mutex_unlock(&mutex);
+    return result;
+}
+
+CUresult do_cuEventDestroy_v2(CUevent event) {
+    struct CUevent_st copy;
+    if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
+    pthread_mutex_lock(&mutex);
+    event->alive = 0;
+    pthread_mutex_unlock(&mutex);
+    return CUDA_SUCCESS;
+}
+
+static void stamp(struct op *op) {
+    struct timespec now;
+    CUevent event = op->pointer;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    pthread_mutex_lock(&mutex);
+    if (event->number == op->number) event->milliseconds = (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+    pthread_mutex_unlock(&mutex);
+}
+
+CUresult do_cuEventRecord(CUevent event, CUstream handle) {
+    CUstream stream;
+    struct CUevent_st copy;
+    if (event_get(event, &copy) || stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    struct op *op = op_new(stream, stamp);
+    op->pointer = event;
+    op->prompt = 1;
+    pthread_mutex_lock(&mutex);
+    event->stream = stream;
+    event->number = op_submit(op, stream);
+    pthread_mutex_unlock(&mutex);
+    return CUDA_SUCCESS;
+}
+
+CUresult do_cuEventQuery(CUevent event) {
+    struct CUevent_st copy;
+    if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
+    return !copy.stream || op_done(copy.stream, copy.number) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+}
+
+CUresult do_cuEventSynchronize(CUevent event) {
+    struct CUevent_st copy;
+    if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
+    if (copy.stream) op_wait(copy.stream, copy.number);
+    return CUDA_SUCCESS;
+}
+
+CUresult do_cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags) {
+    CUstream stream;
+    struct CUevent_st copy;
+    if (flags) return CUDA_ERROR_INVALID_VALUE;
+    if (event_get(event, &copy) || stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    if (!copy.stream) return CUDA_SUCCESS;
+    struct op *op = op_new(stream, NULL);
+    op->wait_stream = copy.stream;
+    op->wait_number = copy.number;
+    op->prompt = 1;
+    op_submit(op, stream);
+    return CUDA_SUCCESS;
+}
+
+CUresult do_cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUevent end) {
+    struct CUevent_st a, b;
+    if (!milliseconds) return CUDA_ERROR_INVALID_VALUE;
+    if (event_get(start, &a) || event_get(end, &b) || !a.stream || !b.stream) return CUDA_ERROR_INVALID_HANDLE;
+    if ((a.flags | b.flags) & CU_EVENT_DISABLE_TIMING) return CUDA_ERROR_INVALID_HANDLE;
+    if (!op_done(a.stream, a.number) || !op_done(b.stream, b.number)) return CUDA_ERROR_NOT_READY;
+    if (event_get(start, &a) || event_get(end, &b)) return CUDA_ERROR_INVALID_HANDLE; /* stamped by now */
+    *milliseconds = (float)(b.milliseconds - a.milliseconds);
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,13 @@
+/* What /proc says about a process. */
+#ifndef SIM_PROCESS_H
+#define SIM_PROCESS_H
+
+#include <stdint.h>
+
+int process_start(int pid, uint64_t *start); /* 0: gone */
+int process_has_thread(int pid, int tid);
+int process_of_thread(int tid);              /* the process id, 0: no such thread */
+int process_exists(int pid);
+int process_permitted(int pid);
+
+#endif

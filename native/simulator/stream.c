@@ -1,0 +1,77 @@
+#include "queue.h"
+
+#include <stdlib.h>
+
+CUresult do_cuStreamCreate(CUstream *stream, unsigned flags) {
+    if (!stream || flags > CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
+    CUstream created = stream_open(context_current(), flags);
+    if (!created) return CUDA_ERROR_OUT_OF_MEMORY;
+    *stream = created;
+    return CUDA_SUCCESS;
+}
+
+CUresult do_cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int priority) {
+    (void)priority; /* nothing here competes */
+    return do_cuStreamCreate(stream, flags);
+}
+
+CUresult do_cuStreamDestroy_v2(CUstream handle) {
+    CUstream stream;
+    if (stream_find(handle, &stream) || stream->standard) return CUDA_ERROR_INVALID_HANDLE;
+    pthread_mutex_lock(&queue_mutex);
+    stream->alive = 0; /* what it was given still runs */
+    pthread_mutex_unlock(&queue_mutex);
+    return CUDA_SUCCESS;
+}
+
+CUresult do_cuStreamSynchronize(CUstream handle) {
+    CUstream stream;
+    if (stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    if (stream->standard) return op_perform(op_new(stream, NULL), stream); /* takes the blocking streams along */
+    op_wait(stream, stream_last(stream));
+    return (CUresult)atomic_load(&stream->context->sticky);
+}
+
+CUresult do_cuStreamQuery(CUstream handle) {
+    CUstream stream;
+    if (stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    if (!op_done(stream, UINT64_MAX)) return CUDA_ERROR_NOT_READY;
+    return (CUresult)atomic_load(&stream->context->sticky);
+}
+
+CUresult do_cuStreamGetFlags(CUstream handle, unsigned *flags) {
+    CUstream stream;
+    if (!flags) return CUDA_ERROR_INVALID_VALUE;
+    if (stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    *flags = stream->flags;
+    return CUDA_SUCCESS;
+}
+
+static void call_back(struct op *op) {
+    in_host_function = 1;
+    if (op->callback) op->callback(op->stream, (CUresult)atomic_load(&op->context->sticky), op->pointer);
+    else op->function(op->pointer);
+    in_host_function = 0;
+}
+
+static CUresult submit_call(CUstream handle, CUstreamCallback callback, CUhostFn function, void *data) {
+    CUstream stream;
+    if (stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    struct op *op = op_new(stream, call_back);
+    op->callback = callback;
+    op->function = function;
+    op->pointer = data;
+    op->stream = handle;
+    op_submit(op, stream);
+    return CUDA_SUCCESS;
+}
+
+CUresult do_cuStreamAddCallback(CUstream stream, CUstreamCallback callback, void *data, unsigned flags) {
+    if (!callback || flags) return CUDA_ERROR_INVALID_VALUE;
+    return submit_call(stream, callback, NULL, data);
+}
+
+CUresult do_cuLaunchHostFunc(CUstream stream, CUhostFn function, void *data) {
+    if (!function) return CUDA_ERROR_INVALID_VALUE;
+    return submit_call(stream, NULL, function, data);
+}

@@ -1,0 +1,35 @@
+#!/bin/sh
+# run.sh OUT SANITIZE TEST...: runs the built tests and sums up what they say.
+out=$1 sanitize=$2
+shift 2
+export TORPOR_OUT="$out"
+if [ -z "$TORPOR_REAL_DRIVER" ]; then
+  export TORPOR_LIBCUDA="$out/simulator/libcuda.so.1"
+  TORPOR_SIM_DIR=$(mktemp -d /dev/shm/torpor-tests-XXXXXX) || exit 1
+  export TORPOR_SIM_DIR
+  trap 'rm -rf "$TORPOR_SIM_DIR"' EXIT
+  trap 'exit 130' INT TERM
+fi
+export ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=0:exitcode=77 UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=exitcode=66:die_after_fork=0:atexit_sleep_ms=0
+# ThreadSanitizer of this age wants the addresses that an unrandomised process has.
+prefix=
+[ -n "$sanitize" ] && export TORPOR_SANITIZED=1
+[ "$sanitize" = thread ] && prefix="setarch -R"
+passed=0 failed=0
+for test in "$@"; do
+  echo "$test${sanitize:+ ($sanitize)}"
+  $prefix "$out/tests/$test" > "$out/tests/$test.log" 2>&1
+  status=$?
+  line=$(tail -n 1 "$out/tests/$test.log")
+  case $line in
+    *passed,*failed) ;;
+    *) line="0 passed, 1 failed" ;;
+  esac
+  [ $status -ne 0 ] || [ "${line#*, }" != "0 failed" ] && cat "$out/tests/$test.log"
+  grep '^  ok' "$out/tests/$test.log" | { [ $status -eq 0 ] && cat || cat > /dev/null; }
+  passed=$((passed + ${line%% *}))
+  failed=$((failed + $(echo "$line" | sed 's/.*, \([0-9]*\) failed/\1/')))
+done
+echo "$passed passed, $failed failed${sanitize:+ under $sanitize}"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,113 @@
+#include "harness.h"
+
+#include <stdatomic.h>
+
+static _Atomic int step;
+static int seen_first, seen_second;
+
+static void first(void *data) { sleep_ms(100); *(int *)data = atomic_fetch_add(&step, 1) + 1; }
+static void second(void *data) { *(int *)data = atomic_fetch_add(&step, 1) + 1; }
+static void called(CUstream stream, CUresult status, void *data) { (void)stream; *(int *)data = status == CUDA_SUCCESS; }
+
+static void aStreamKeepsItsOrder(void) {
+    CUstream s;
+    use_device(0);
+    OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cu.cuLaunchHostFunc(s, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(s, second, &seen_second));
+    EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuStreamQuery(s));
+    OK(cu.cuStreamSynchronize(s));
+    OK(cu.cuStreamQuery(s));
+    EXPECT_IS(1, seen_first);
+    EXPECT_IS(2, seen_second);
+}
+
+static void anEventOrdersTwoStreams(void) {
+    CUstream a, b;
+    CUevent e;
+    use_device(0);
+    OK(cu.cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+    OK(cu.cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+    OK(cu.cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
+    OK(cu.cuEventQuery(e));
+    OK(cu.cuLaunchHostFunc(a, first, &seen_first));
+    OK(cu.cuEventRecord(e, a));
+    EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuEventQuery(e));
+    OK(cu.cuStreamWaitEvent(b, e, 0));
+    OK(cu.cuLaunchHostFunc(b, second, &seen_second));
+    OK(cu.cuStreamSynchronize(b));
+    EXPECT(seen_first == 1 && seen_second == 2);
+    OK(cu.cuEventSynchronize(e));
+    OK(cu.cuEventQuery(e));
+    OK(cu.cuEventDestroy_v2(e));
+}
+
+static void theNullStreamWaitsForBlockingStreams(void) {
+    CUstream s;
+    use_device(0);
+    OK(cu.cuStreamCreate(&s, CU_STREAM_DEFAULT));
+    OK(cu.cuLaunchHostFunc(s, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(NULL, second, &seen_second));
+    OK(cu.cuStreamSynchronize(NULL));
+    EXPECT(seen_first == 1 && seen_second == 2);
+}
+
+static void blockingStreamsWaitForTheNullStream(void) {
+    CUstream s;
+    use_device(0);
+    OK(cu.cuStreamCreate(&s, CU_STREAM_DEFAULT));
+    OK(cu.cuLaunchHostFunc(NULL, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(s, second, &seen_second));
+    OK(cu.cuStreamSynchronize(s));
+    EXPECT(seen_first == 1 && seen_second == 2);
+}
+
+static void nonBlockingStreamsDoNotWaitForTheNullStream(void) {
+    CUstream s;
+    use_device(0);
+    OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cu.cuLaunchHostFunc(NULL, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(s, second, &seen_second));
+    OK(cu.cuStreamSynchronize(s));
+    EXPECT_IS(1, seen_second);
+    OK(cu.cuCtxSynchronize());
+    EXPECT_IS(2, seen_first);
+}
+
+static void callbacksAreCalled(void) {
+    CUstream s;
+    unsigned flags = 9;
+    int good = 0;
+    use_device(0);
+    OK(cu.cuStreamCreateWithPriority(&s, CU_STREAM_NON_BLOCKING, 0));
+    OK(cu.cuStreamGetFlags(s, &flags));
+    EXPECT_IS(CU_STREAM_NON_BLOCKING, flags);
+    OK(cu.cuStreamAddCallback(s, called, &good, 0));
+    OK(cu.cuStreamSynchronize(s));
+    EXPECT_IS(1, good);
+}
+
+static void eventsMeasureTime(void) {
+    CUevent a, b;
+    float ms = -1;
+    use_device(0);
+    OK(cu.cuEventCreate(&a, 0));
+    OK(cu.cuEventCreate(&b, 0));
+    OK(cu.cuEventRecord(a, NULL));
+    OK(cu.cuLaunchHostFunc(NULL, first, &seen_first));
+    OK(cu.cuEventRecord(b, NULL));
+    OK(cu.cuEventSynchronize(b));
+    OK(cu.cuEventElapsedTime_v2(&ms, a, b));
+    EXPECT(ms >= 95 && ms < 5000);
+}
+
+int main(void) {
+    RUN(aStreamKeepsItsOrder);
+    RUN(anEventOrdersTwoStreams);
+    RUN(theNullStreamWaitsForBlockingStreams);
+    RUN(blockingStreamsWaitForTheNullStream);
+    RUN(nonBlockingStreamsDoNotWaitForTheNullStream);
+    RUN(callbacksAreCalled);
+    RUN(eventsMeasureTime);
+    return summary();
+}
