@@ -1,0 +1,10 @@
+package dev.torpor.ffm;
+
+import dev.torpor.contract.FailureContract;
+
+class FfmFailureTest extends FailureContract {
+    @Override
+    protected String provider() {
+        return "ffm";
+    }
+}

@@ -1,0 +1,70 @@
+package dev.torpor.jna;
+
+import com.sun.jna.Function;
+import com.sun.jna.Native;
+import com.sun.jna.NativeLibrary;
+import com.sun.jna.Pointer;
+import dev.torpor.driver.LoadedLibrary;
+import dev.torpor.driver.NativeFunction;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+
+/** A library that stays loaded. */
+final class JnaLibrary implements LoadedLibrary {
+    /** JNA unloads what nobody refers to any more, and the driver's threads would run on in what is gone. */
+    private static final Set<NativeLibrary> LOADED = ConcurrentHashMap.newKeySet();
+
+    private final NativeLibrary library;
+
+    private JnaLibrary(NativeLibrary library) {
+        this.library = library;
+    }
+
+    static JnaLibrary open(String library) {
+        try {
+            NativeLibrary loaded = NativeLibrary.getInstance(library);
+            LOADED.add(loaded);
+            return new JnaLibrary(loaded);
+        } catch (UnsatisfiedLinkError e) {
+            throw withReasonOnly(e);
+        }
+    }
+
+    /** JNA's own message goes on to list the class path. */
+    private static UnsatisfiedLinkError withReasonOnly(UnsatisfiedLinkError e) {
+        Throwable[] tries = e.getSuppressed();
+        if (tries.length == 0) {
+            return e;
+        }
+        UnsatisfiedLinkError error = new UnsatisfiedLinkError(tries[0].getMessage());
+        error.initCause(e);
+        return error;
+    }
+
+    @Override
+    public @Nullable NativeFunction find(String name) {
+        try {
+            return new JnaFunction(library.getFunction(name));
+        } catch (UnsatisfiedLinkError e) {
+            return null;
+        }
+    }
+
+    @Override
+    public NativeFunction function(long address) {
+        return new JnaFunction(Function.getFunction(new Pointer(address)));
+    }
+
+    @Override
+    public long address(ByteBuffer direct) {
+        return Pointer.nativeValue(Native.getDirectBufferPointer(direct)) + direct.position();
+    }
+
+    @Override
+    public String text(long address) {
+        return new Pointer(address).getString(0, StandardCharsets.UTF_8.name());
+    }
+}

@@ -1,0 +1,96 @@
+package dev.torpor;
+
+import dev.torpor.driver.CudaDriver;
+import dev.torpor.driver.CudaResult;
+
+/**
+ * What the driver's answer to a step means for the process, and what to do about it.
+ *
+ * @param sentence what was called on whom, the answer, what it means, what to do; without the state of the process
+ */
+record Failure(Problem problem, String sentence) {
+    static Failure of(CudaDriver driver, Preflight preflight, Plan plan, Step step, int result) {
+        String call = step.function() + "(pid " + preflight.pid() + ") failed: " + Calls.words(driver, result) + ". ";
+        if (!preflight.alive()) {
+            return new Failure(Problem.NO_SUCH_PROCESS, call + "The process has ended.");
+        }
+        return switch (step) {
+            case LOCK -> lock(preflight, plan, result, call);
+            case CHECKPOINT -> checkpoint(result, call);
+            case RESTORE -> restore(plan, result, call);
+            case UNLOCK -> other(result, call, "Resume it again.");
+        };
+    }
+
+    private static Failure lock(Preflight preflight, Plan plan, int result, String call) {
+        return switch (result) {
+            case CudaResult.NOT_READY ->
+                new Failure(
+                        Problem.LOCK_TIMEOUT,
+                        call + "Its work on the GPU did not pause within "
+                                + Phase.text(plan.down().lockTimeout())
+                                + ": try again when it is idle, or allow a longer lock timeout.");
+            case CudaResult.NOT_SUPPORTED ->
+                preflight.looksLikeMpsClient()
+                        ? new Failure(Problem.MPS_CLIENT, call + preflight.mpsSentence())
+                        : unsupported(call);
+            default -> other(result, call, "Try again.");
+        };
+    }
+
+    private static Failure checkpoint(int result, String call) {
+        return switch (result) {
+            case CudaResult.OUT_OF_MEMORY ->
+                new Failure(
+                        Problem.HOST_MEMORY,
+                        call + "The driver found no host memory for the contents of its device memory: free some.");
+            case CudaResult.NOT_SUPPORTED -> unsupported(call);
+            default -> other(result, call, "Try again.");
+        };
+    }
+
+    private static Failure restore(Plan plan, int result, String call) {
+        return switch (result) {
+            case CudaResult.OUT_OF_MEMORY ->
+                new Failure(
+                        Problem.RESTORE_FAILED,
+                        call
+                                + "The GPU ran out of memory during the restore, and the driver accepts no other restore of this process:"
+                                + " end it and start it again.");
+            case CudaResult.OPERATING_SYSTEM ->
+                new Failure(
+                        Problem.RESTORE_FAILED,
+                        call
+                                + "So the driver answers after a restore that ran out of memory, for ever: end the process and start it"
+                                + " again.");
+            case CudaResult.INVALID_VALUE ->
+                plan.up().deviceMap().isSame()
+                        ? other(result, call, "Try again.")
+                        : new Failure(
+                                Problem.DEVICE_MAP,
+                                call + "The driver refuses this device map ("
+                                        + plan.up().deviceMap()
+                                        + "): map GPUs of the same model only, or resume without a map.");
+            default ->
+                new Failure(
+                        result == CudaResult.ILLEGAL_STATE ? Problem.WRONG_STATE : Problem.RESTORE_FAILED,
+                        call + "Try again.");
+        };
+    }
+
+    private static Failure unsupported(String call) {
+        return new Failure(
+                Problem.NOT_SUPPORTED,
+                call
+                        + "The driver cannot checkpoint what this process uses: managed memory (UVM), memory shared with other"
+                        + " processes (CUDA IPC), or MPS are such things.");
+    }
+
+    private static Failure other(int result, String call, String advice) {
+        return result == CudaResult.ILLEGAL_STATE
+                ? new Failure(
+                        Problem.WRONG_STATE,
+                        call + "Another controller has changed its state: ask for it and go on from there.")
+                : new Failure(Problem.DRIVER, call + advice);
+    }
+}

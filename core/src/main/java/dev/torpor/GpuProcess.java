@@ -1,0 +1,190 @@
+package dev.torpor;
+
+import dev.torpor.driver.CudaDriver;
+import dev.torpor.driver.CudaResult;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A process on this host, to suspend and to resume. The handle means the process that had the pid when it was made: it
+ * refuses another one that has the pid later. Thread-safe; transitions through one handle come one after the other.
+ *
+ * <p>Everything is checked before anything is touched. Where a step of a suspend fails, the steps before it are undone, and
+ * the process runs on. A resume goes only forward: where it fails, {@link TorporException#report} tells where the process
+ * stands, and another resume goes on from there. None of it depends on this JVM: what one controller suspended, another
+ * resumes.
+ */
+public final class GpuProcess {
+    private final Cuda cuda;
+    private final Preflight preflight;
+    private final long pid;
+    private final ReentrantLock lock = new ReentrantLock();
+
+    private GpuProcess(Cuda cuda, Preflight preflight, long pid) {
+        this.cuda = cuda;
+        this.preflight = preflight;
+        this.pid = pid;
+    }
+
+    static GpuProcess open(Cuda cuda, long pid) {
+        return new GpuProcess(cuda, Preflight.of(cuda, new ProcFs(), pid), pid);
+    }
+
+    /** Process id. */
+    public long pid() {
+        return pid;
+    }
+
+    /**
+     * Asks the driver for the state (cuCheckpointProcessGetState). While a transition runs in the process, the driver answers
+     * only at its end.
+     *
+     * @throws TorporException {@link Problem#NO_SUCH_PROCESS}, {@link Problem#PROCESS_REPLACED},
+     *     {@link Problem#NOT_A_CUDA_PROCESS}, {@link Problem#NO_PERMISSION}
+     */
+    public ProcessState state() {
+        preflight.identify();
+        return preflight.state(Optional.empty());
+    }
+
+    /**
+     * As {@link #state()}, and gives up after a time.
+     *
+     * @throws TorporException as {@link #state()}, and {@link Problem#UNRESPONSIVE}
+     */
+    public ProcessState state(Duration limit) {
+        preflight.identify();
+        return preflight.state(Optional.of(Timeouts.positive(limit)));
+    }
+
+    /**
+     * The thread in the process that restores it (cuCheckpointProcessGetRestoreThreadId), which CRIU must leave running.
+     *
+     * @throws TorporException as {@link #state()}
+     */
+    public long restoreThreadId() {
+        preflight.identify();
+        CudaDriver driver = cuda.driver();
+        int[] tid = new int[1];
+        int result = driver.cuCheckpointProcessGetRestoreThreadId((int) pid, tid);
+        if (result != CudaResult.SUCCESS) {
+            throw preflight.refused("cuCheckpointProcessGetRestoreThreadId", result);
+        }
+        return tid[0];
+    }
+
+    /** What the process holds on each GPU in bytes, as NVML tells; empty when it is checkpointed, and without NVML. */
+    public Map<GpuUuid, Long> deviceMemory() {
+        return preflight.deviceMemory();
+    }
+
+    /**
+     * Suspends a running or locked process with the default options.
+     *
+     * @throws TorporException as {@link #suspend(Suspend)}
+     */
+    public Report suspend() {
+        return suspend(Suspend.defaults());
+    }
+
+    /**
+     * Suspends a running or locked process.
+     *
+     * @throws TorporException one that {@link #state()} throws; {@link Problem#WRONG_STATE}; {@link Problem#MPS_CLIENT};
+     *     {@link Problem#HOST_MEMORY}; {@link Problem#LOCK_TIMEOUT}; {@link Problem#NOT_SUPPORTED};
+     *     {@link Problem#UNRESPONSIVE}; {@link Problem#DRIVER}. Unless its report says otherwise, the process runs on.
+     */
+    public Report suspend(Suspend options) {
+        return run(Plan.suspend(options));
+    }
+
+    /**
+     * Resumes a checkpointed or locked process with the default options.
+     *
+     * @throws TorporException as {@link #resume(Resume)}
+     */
+    public Report resume() {
+        return resume(Resume.defaults());
+    }
+
+    /**
+     * Resumes a checkpointed or locked process.
+     *
+     * @throws TorporException one that {@link #state()} throws; {@link Problem#WRONG_STATE}; {@link Problem#DEVICE_MEMORY};
+     *     {@link Problem#DEVICE_MAP}; {@link Problem#RESTORE_FAILED}; {@link Problem#UNRESPONSIVE}; {@link Problem#DRIVER}. The
+     *     report tells the state of the process.
+     */
+    public Report resume(Resume options) {
+        return run(Plan.resume(options));
+    }
+
+    /**
+     * One step: waits for submitted work, then holds calls back (cuCheckpointProcessLock).
+     *
+     * @param timeout as for {@link Suspend#lockTimeout(Duration)}
+     * @throws TorporException as {@link #suspend(Suspend)}
+     */
+    public Report lock(Duration timeout) {
+        return run(Plan.lock(Suspend.defaults().lockTimeout(timeout)));
+    }
+
+    /**
+     * One step: moves the device memory of a locked process to the host (cuCheckpointProcessCheckpoint). Where it fails, the
+     * process stays locked.
+     *
+     * @throws TorporException as {@link #suspend(Suspend)}
+     */
+    public Report checkpoint() {
+        return run(Plan.checkpoint());
+    }
+
+    /**
+     * One step: restores a checkpointed process, and leaves it locked (cuCheckpointProcessRestore).
+     *
+     * @throws TorporException as {@link #resume(Resume)}
+     */
+    public Report restore(DeviceMap map) {
+        return run(Plan.restore(Resume.defaults().onto(map)));
+    }
+
+    /** As {@link #restore(DeviceMap)}, onto the GPUs of before. */
+    public Report restore() {
+        return restore(DeviceMap.same());
+    }
+
+    /**
+     * One step: lets the calls of a locked process through again (cuCheckpointProcessUnlock).
+     *
+     * @throws TorporException as {@link #resume(Resume)}
+     */
+    public Report unlock() {
+        return run(Plan.unlock());
+    }
+
+    /** The same transitions, as futures. */
+    public AsyncGpuProcess async() {
+        return new AsyncGpuProcess(this, null);
+    }
+
+    /** The same transitions, as futures; the listener hears of those whose options name no other. */
+    public AsyncGpuProcess async(ProgressListener listener) {
+        return new AsyncGpuProcess(this, listener);
+    }
+
+    Report run(Plan plan) {
+        lock.lock();
+        try {
+            return new Transition(cuda, preflight, plan).run();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Like {@code process 4711}. */
+    @Override
+    public String toString() {
+        return "process " + pid;
+    }
+}

@@ -1,0 +1,256 @@
+package dev.torpor;
+
+import dev.torpor.driver.CudaDriver;
+import dev.torpor.driver.CudaResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Everything that is looked at before a process is touched, each with an error of its own. */
+final class Preflight {
+    /** Kept free beside what a process needs: the driver's own needs differ a little from what NVML reports. */
+    private static final long MARGIN = 64L << 20;
+
+    private static final long MAX_PID = 1L << 22; // PID_MAX_LIMIT
+
+    private final Cuda cuda;
+    private final CudaDriver driver;
+    private final ProcFs proc;
+    private final HostMemory hostMemory;
+    private final long pid;
+    private final long startTime;
+    private final @Nullable DeviceMemory deviceMemory;
+    private volatile Map<GpuUuid, Long> heldWhenSuspended = Map.of();
+
+    private Preflight(Cuda cuda, ProcFs proc, long pid, long startTime) {
+        this.cuda = cuda;
+        this.driver = cuda.driver();
+        this.proc = proc;
+        this.hostMemory = new HostMemory(proc, Path.of("/sys/fs/cgroup"));
+        this.pid = pid;
+        this.startTime = startTime;
+        this.deviceMemory = cuda.deviceMemory();
+    }
+
+    static Preflight of(Cuda cuda, ProcFs proc, long pid) {
+        long startTime = pid <= 0 || pid > MAX_PID ? -1 : proc.startTime(pid);
+        if (startTime < 0) {
+            throw noSuchProcess(pid, "check the pid, `torpor ps` lists the CUDA processes");
+        }
+        long leader = proc.leader(pid);
+        if (leader != pid && leader > 0) {
+            throw new TorporException(
+                    Problem.NO_SUCH_PROCESS, pid + " is a thread of process " + leader + ": use " + leader + ".");
+        }
+        return new Preflight(cuda, proc, pid, startTime);
+    }
+
+    private static TorporException noSuchProcess(long pid, String advice) {
+        return new TorporException(Problem.NO_SUCH_PROCESS, "There is no process " + pid + ": " + advice + ".");
+    }
+
+    long pid() {
+        return pid;
+    }
+
+    ProcFs proc() {
+        return proc;
+    }
+
+    /** @throws TorporException {@link Problem#NO_SUCH_PROCESS}, {@link Problem#PROCESS_REPLACED} */
+    void identify() {
+        long now = proc.startTime(pid);
+        if (now < 0) {
+            throw noSuchProcess(pid, "it has ended since this handle was made");
+        }
+        if (now != startTime) {
+            throw new TorporException(
+                    Problem.PROCESS_REPLACED,
+                    "Process " + pid + " is another one (" + proc.command(pid)
+                            + ") than when this handle was made, and was not touched: make a new handle if you mean it.");
+        }
+    }
+
+    /** Whether the process that the handle means is still there. */
+    boolean alive() {
+        return proc.startTime(pid) == startTime;
+    }
+
+    /** @throws TorporException as {@link GpuProcess#state(Duration)} */
+    ProcessState state(Optional<Duration> limit) {
+        int[] state = new int[1];
+        int result;
+        try {
+            result = Bounded.call("state-" + pid, limit, new StateQuery(driver, (int) pid, state));
+        } catch (Bounded.Overdue e) {
+            throw new TorporException(
+                    Problem.UNRESPONSIVE,
+                    "The driver did not tell the state of process " + pid + " within " + Phase.text(limit.orElseThrow())
+                            + ", as is the case while a transition runs in it: ask again later.");
+        }
+        if (result != CudaResult.SUCCESS) {
+            throw refused("cuCheckpointProcessGetState", result);
+        }
+        return ProcessState.of(state[0]);
+    }
+
+    /** What the driver's refusal to tell about the process means. */
+    TorporException refused(String function, int result) {
+        String call = function + "(pid " + pid + ") failed: " + Calls.words(driver, result) + ". ";
+        if (!alive()) {
+            return new TorporException(Problem.NO_SUCH_PROCESS, result, call + "The process has ended.", null);
+        }
+        if (result == CudaResult.NOT_INITIALIZED) {
+            return new TorporException(
+                    Problem.NOT_A_CUDA_PROCESS,
+                    result,
+                    call + "Process " + pid + " (" + proc.command(pid)
+                            + ") has not initialised CUDA: `torpor ps` lists those that have.",
+                    null);
+        }
+        if (result == CudaResult.OPERATING_SYSTEM) {
+            return new TorporException(
+                    Problem.NO_PERMISSION,
+                    result,
+                    call + "Process " + pid + " runs as user " + proc.user(pid) + ", and this one as user "
+                            + proc.user(ProcessHandle.current().pid())
+                            + ": run as the same user, or as root, in the same pid namespace.",
+                    null);
+        }
+        return new TorporException(Problem.DRIVER, result, call.strip(), null);
+    }
+
+    /** @throws TorporException {@link Problem#MPS_CLIENT} if NVML tells that the process is one */
+    void checkNoMpsClient() {
+        if (deviceMemory != null && deviceMemory.isMpsClient(pid)) {
+            throw new TorporException(Problem.MPS_CLIENT, mpsSentence() + " It is still running.");
+        }
+    }
+
+    /** Without NVML's word: the daemon's control pipe is there. */
+    boolean looksLikeMpsClient() {
+        return Files.exists(Path.of(mpsDirectory(), "control"));
+    }
+
+    String mpsSentence() {
+        return "Process " + pid + " is a client of the MPS daemon at " + mpsDirectory()
+                + ", and MPS clients cannot be checkpointed: stop it, and start it without MPS (a keeper makes initialisation as"
+                + " fast).";
+    }
+
+    private String mpsDirectory() {
+        String directory = proc.environment(pid, "CUDA_MPS_PIPE_DIRECTORY");
+        return directory == null ? "/tmp/nvidia-mps" : directory;
+    }
+
+    /** @throws TorporException {@link Problem#HOST_MEMORY} if what the process holds on the GPUs would not fit the host */
+    void checkHostMemory(Map<GpuUuid, Long> held) {
+        long needed = sum(held);
+        OptionalLong available = hostMemory.availableTo(pid);
+        if (available.isPresent() && needed > 0 && needed + MARGIN > available.getAsLong()) {
+            throw new TorporException(
+                    Problem.HOST_MEMORY,
+                    "Process " + pid + " holds " + Sizes.text(needed)
+                            + " of device memory, and the host, or the process's cgroup, has only "
+                            + Sizes.text(available.getAsLong())
+                            + " for it: free memory or raise the limit; the process was not touched and is still running.");
+        }
+    }
+
+    /** @throws TorporException {@link Problem#DEVICE_MEMORY} if what the process needs is not free */
+    void checkDeviceMemory(DeviceMap map) {
+        DeviceMemory memory = deviceMemory;
+        if (memory == null) {
+            return;
+        }
+        Map<GpuUuid, Long> held = heldWhenSuspended;
+        if (held.isEmpty()) {
+            checkInferred(memory, map);
+            return;
+        }
+        for (Map.Entry<GpuUuid, Long> entry : held.entrySet()) {
+            GpuUuid device = map.target(entry.getKey());
+            OptionalLong free = memory.free(device);
+            if (free.isPresent() && entry.getValue() + MARGIN > free.getAsLong()) {
+                throw tooLittle(entry.getValue(), "on " + device, free.getAsLong(), memory.holders(device), "");
+            }
+        }
+    }
+
+    /** Another controller suspended it: the size of the driver's buffer tells what it needs, though not on which GPU. */
+    private void checkInferred(DeviceMemory memory, DeviceMap map) {
+        OptionalLong needed = CheckpointBuffer.bytes(proc.smaps(pid));
+        long free = 0;
+        StringBuilder holders = new StringBuilder();
+        Set<GpuUuid> devices = memory.devices();
+        for (GpuUuid device : devices) {
+            GpuUuid target = devices.size() == 1 ? map.target(device) : device;
+            free += memory.free(target).orElse(0);
+            holders.append(memory.holders(target));
+        }
+        if (needed.isPresent() && !devices.isEmpty() && needed.getAsLong() + MARGIN > free) {
+            throw tooLittle(
+                    needed.getAsLong(),
+                    devices.size() == 1 ? "on " + devices.iterator().next() : "on all GPUs together",
+                    free,
+                    holders.toString(),
+                    " The need was taken from the size of its largest resident mapping; if that is wrong, turn the check off.");
+        }
+    }
+
+    private TorporException tooLittle(long needed, String where, long free, String holders, String note) {
+        return new TorporException(
+                Problem.DEVICE_MEMORY,
+                "Process " + pid + " needs " + Sizes.text(needed) + " " + where + ", and " + Sizes.text(free)
+                        + " are free"
+                        + (holders.isEmpty() ? "" : " beside " + holders)
+                        + ": free device memory first, since a restore that runs out of it is final. The process was not touched"
+                        + " and is still checkpointed." + note);
+    }
+
+    /** The driver wants persistence mode or an initialised caller for a restore. */
+    void prepareRestore() {
+        if (deviceMemory == null || !deviceMemory.persistent()) {
+            cuda.initialize();
+        }
+    }
+
+    /** @throws TorporException {@link Problem#DEVICE_MAP} */
+    byte[] gpuPairs(DeviceMap map) {
+        return map.isSame() ? new byte[0] : map.completedFor(hostDevices()).toGpuPairs();
+    }
+
+    private Set<GpuUuid> hostDevices() {
+        if (deviceMemory != null && !deviceMemory.devices().isEmpty()) {
+            return deviceMemory.devices();
+        }
+        Map<GpuUuid, GpuDevice> devices = new LinkedHashMap<>();
+        for (GpuDevice device : cuda.devices()) {
+            devices.put(device.uuid(), device);
+        }
+        return devices.keySet();
+    }
+
+    Map<GpuUuid, Long> deviceMemory() {
+        return deviceMemory == null ? Map.of() : deviceMemory.heldBy(pid);
+    }
+
+    /** Remembers what a restore will need. */
+    void rememberDeviceMemory(Map<GpuUuid, Long> held) {
+        heldWhenSuspended = held;
+    }
+
+    static long sum(Map<GpuUuid, Long> held) {
+        long sum = 0;
+        for (long bytes : held.values()) {
+            sum += bytes;
+        }
+        return sum;
+    }
+}

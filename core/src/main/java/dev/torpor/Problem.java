@@ -1,0 +1,41 @@
+package dev.torpor;
+
+/** What kind of failure a {@link TorporException} tells of; {@code docs/errors.md} has an entry for each. */
+public enum Problem {
+    /** No provider could load the CUDA driver. */
+    NO_DRIVER,
+    /** The driver lacks a function that the call needs. */
+    DRIVER_TOO_OLD,
+    /** No such GPU on this host. */
+    NO_SUCH_DEVICE,
+    /** No process has this pid, or it has ended. */
+    NO_SUCH_PROCESS,
+    /** The pid belongs to another process now than when the handle was made. */
+    PROCESS_REPLACED,
+    /** The process has not initialised CUDA. */
+    NOT_A_CUDA_PROCESS,
+    /** The process belongs to another user. */
+    NO_PERMISSION,
+    /** The call is not legal in the state of the process. */
+    WRONG_STATE,
+    /** The process is a client of the Multi-Process Service, which cannot be checkpointed. */
+    MPS_CLIENT,
+    /** The driver cannot checkpoint this process; it says why. */
+    NOT_SUPPORTED,
+    /** The contents of the device memory would not fit the host's memory. */
+    HOST_MEMORY,
+    /** The device memory of the process would not fit what is free on the GPU. */
+    DEVICE_MEMORY,
+    /** A device map that names the same GPU twice, or an unknown one. */
+    DEVICE_MAP,
+    /** The work on the GPU did not pause within the timeout. */
+    LOCK_TIMEOUT,
+    /** The driver did not return within the time that the caller allowed. */
+    UNRESPONSIVE,
+    /** The driver refused to restore the process. */
+    RESTORE_FAILED,
+    /** The resource, or the {@link Cuda} it came from, has been closed. */
+    CLOSED,
+    /** A call of the driver failed for another reason, which the message has in the driver's words. */
+    DRIVER
+}

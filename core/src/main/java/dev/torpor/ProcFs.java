@@ -1,0 +1,168 @@
+package dev.torpor;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/** What {@code /proc} tells of processes (proc(5)). Whatever cannot be read is empty, -1 or null, since processes come and go. */
+final class ProcFs {
+    private static final int PAGE_BYTES = 4096; // x86-64
+    private static final int STATE = 0; // fields of /proc/PID/stat, counted from behind the command
+    private static final int START_TIME = 19;
+    private static final int BUFFER_BYTES = 4096;
+
+    private final String root;
+
+    ProcFs() {
+        this("/proc");
+    }
+
+    /** For tests: a directory that looks like {@code /proc}. */
+    ProcFs(String root) {
+        this.root = root;
+    }
+
+    /** When the process was started, in clock ticks since boot; -1 if there is no such process, or only its zombie. */
+    long startTime(long pid) {
+        String[] fields = stat(pid);
+        return fields == null || fields[STATE].equals("Z") || fields[STATE].equals("X")
+                ? -1
+                : Long.parseLong(fields[START_TIME]);
+    }
+
+    private String @Nullable [] stat(long pid) {
+        String stat = read(pid, "stat");
+        int command = stat == null ? -1 : stat.lastIndexOf(')');
+        if (stat == null || command < 0) {
+            return null;
+        }
+        String[] fields = stat.substring(command + 2).split(" ");
+        return fields.length > START_TIME ? fields : null;
+    }
+
+    /** Resident memory in bytes; -1 if it cannot be read. */
+    long residentBytes(long pid) {
+        String statm = read(pid, "statm");
+        if (statm == null) {
+            return -1;
+        }
+        int from = statm.indexOf(' ') + 1;
+        return Long.parseLong(statm.substring(from, statm.indexOf(' ', from))) * PAGE_BYTES;
+    }
+
+    /** The process that a thread belongs to, which for a process is itself; -1 if it cannot be read. */
+    long leader(long pid) {
+        String status = read(pid, "status");
+        String leader = status == null ? null : line(status, "Tgid:");
+        return leader == null ? -1 : Long.parseLong(leader);
+    }
+
+    /** The effective user id; -1 if it cannot be read. */
+    long user(long pid) {
+        String status = read(pid, "status");
+        String uids = status == null ? null : line(status, "Uid:");
+        return uids == null ? -1 : Long.parseLong(uids.split("\\s+")[1]);
+    }
+
+    /** The command line, or the command's name in brackets for a process without one. */
+    String command(long pid) {
+        String command = read(pid, "cmdline");
+        if (command != null && !command.isEmpty()) {
+            return command.replace('\0', ' ').strip();
+        }
+        String name = read(pid, "comm");
+        return name == null ? "" : "[" + name.strip() + "]";
+    }
+
+    /** What can be given to new pages without swapping, in bytes (MemAvailable); empty if it cannot be read. */
+    OptionalLong availableBytes() {
+        String meminfo = readFile(Path.of(root, "meminfo"));
+        String available = meminfo == null ? null : line(meminfo, "MemAvailable:");
+        return available == null
+                ? OptionalLong.empty()
+                : OptionalLong.of(Long.parseLong(available.substring(0, available.indexOf(' '))) * 1024);
+    }
+
+    /** The path of the process in the cgroup v2 tree; null if it has none. */
+    @Nullable
+    String cgroup(long pid) {
+        String cgroups = read(pid, "cgroup");
+        return cgroups == null ? null : line(cgroups, "0::");
+    }
+
+    /** Every process, by its number. */
+    List<Long> processes() {
+        List<Long> pids = new ArrayList<>();
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of(root), "[0-9]*")) {
+            for (Path entry : entries) {
+                pids.add(Long.parseLong(entry.getFileName().toString()));
+            }
+        } catch (IOException e) {
+            return pids;
+        }
+        pids.sort(null);
+        return pids;
+    }
+
+    /** The text of {@code smaps}; null if it cannot be read. */
+    @Nullable
+    String smaps(long pid) {
+        return readFile(Path.of(root, Long.toString(pid), "smaps"));
+    }
+
+    /** The value of an environment variable that the process was started with; null if it has none, or it cannot be read. */
+    @Nullable
+    String environment(long pid, String name) {
+        String environment = read(pid, "environ");
+        if (environment == null) {
+            return null;
+        }
+        for (String entry : environment.split("\0")) {
+            if (entry.startsWith(name + "=")) {
+                return entry.substring(name.length() + 1);
+            }
+        }
+        return null;
+    }
+
+    private @Nullable String read(long pid, String file) {
+        return readFile(Path.of(root, Long.toString(pid), file));
+    }
+
+    /** Files of /proc have no length, so they are read to their end. */
+    static @Nullable String readFile(Path path) {
+        try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "r")) {
+            byte[] bytes = new byte[BUFFER_BYTES];
+            int length = 0;
+            for (int read; (read = file.read(bytes, length, bytes.length - length)) > 0; ) {
+                length += read;
+                if (length == bytes.length) {
+                    bytes = Arrays.copyOf(bytes, 2 * length);
+                }
+            }
+            return new String(bytes, 0, length, StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            return null;
+        }
+    }
+
+    private static @Nullable String line(String text, String start) {
+        for (int at = 0; at < text.length(); ) {
+            int end = text.indexOf('\n', at);
+            end = end < 0 ? text.length() : end;
+            if (text.startsWith(start, at)) {
+                return text.substring(at + start.length(), end).strip();
+            }
+            at = end + 1;
+        }
+        return null;
+    }
+}

@@ -1,0 +1,57 @@
+package dev.torpor;
+
+import dev.torpor.driver.CudaDriver;
+import dev.torpor.driver.CudaResult;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** Looks for CUDA processes among all of the host's. */
+final class ProcessScan {
+    /** An idle process answers in microseconds, one in transition at its end. */
+    private static final Duration PATIENCE = Duration.ofMillis(500);
+
+    private final Cuda cuda;
+    private final CudaDriver driver;
+    private final ProcFs proc = new ProcFs();
+
+    ProcessScan(Cuda cuda) {
+        this.cuda = cuda;
+        this.driver = cuda.driver();
+    }
+
+    List<ProcessInfo> run() {
+        List<ProcessInfo> found = new ArrayList<>();
+        int[] tid = new int[1];
+        for (long pid : proc.processes()) {
+            if (driver.cuCheckpointProcessGetRestoreThreadId((int) pid, tid) == CudaResult.SUCCESS) {
+                describe(pid).ifPresent(found::add);
+            }
+        }
+        return found;
+    }
+
+    private Optional<ProcessInfo> describe(long pid) {
+        int[] state = {ProcessState.UNKNOWN.code()};
+        String note = "";
+        try {
+            int result = Bounded.call("state-" + pid, Optional.of(PATIENCE), new StateQuery(driver, (int) pid, state));
+            if (result == CudaResult.OPERATING_SYSTEM) {
+                note = "no permission";
+            } else if (result != CudaResult.SUCCESS) {
+                note = Calls.words(driver, result);
+            }
+        } catch (Bounded.Overdue e) {
+            state = new int[] {ProcessState.UNKNOWN.code()};
+            note = "busy with a transition";
+        }
+        if (proc.startTime(pid) < 0) {
+            return Optional.empty();
+        }
+        DeviceMemory memory = cuda.deviceMemory();
+        Map<GpuUuid, Long> held = memory == null ? Map.of() : memory.heldBy(pid);
+        return Optional.of(new ProcessInfo(pid, proc.command(pid), ProcessState.of(state[0]), held, note));
+    }
+}

@@ -1,0 +1,68 @@
+package dev.torpor;
+
+/**
+ * A {@code CUprocessState}. Newer drivers have states that this library does not name; those are values too, and print as
+ * their number.
+ */
+public final class ProcessState {
+    /** CU_PROCESS_STATE_RUNNING. */
+    public static final ProcessState RUNNING = new ProcessState(0);
+    /** CU_PROCESS_STATE_LOCKED: calls that submit work wait. */
+    public static final ProcessState LOCKED = new ProcessState(1);
+    /** CU_PROCESS_STATE_CHECKPOINTED: the process holds no GPU resources. */
+    public static final ProcessState CHECKPOINTED = new ProcessState(2);
+    /** CU_PROCESS_STATE_FAILED: an uncorrectable error during a transition. */
+    public static final ProcessState FAILED = new ProcessState(3);
+    /** CU_PROCESS_STATE_CHECKPOINTING, which newer drivers report. */
+    public static final ProcessState CHECKPOINTING = new ProcessState(4);
+    /** CU_PROCESS_STATE_RESTORING, which newer drivers report. */
+    public static final ProcessState RESTORING = new ProcessState(5);
+    /** The driver did not tell. */
+    public static final ProcessState UNKNOWN = new ProcessState(-1);
+
+    private final int code;
+
+    private ProcessState(int code) {
+        this.code = code;
+    }
+
+    /** The state that the driver means by a number. */
+    public static ProcessState of(int code) {
+        return new ProcessState(code);
+    }
+
+    /** The driver's number; -1 for {@link #UNKNOWN}. */
+    public int code() {
+        return code;
+    }
+
+    /** Whether the library knows what the state means. */
+    public boolean isKnown() {
+        return code >= 0 && code <= 5;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof ProcessState state && code == state.code;
+    }
+
+    @Override
+    public int hashCode() {
+        return code;
+    }
+
+    /** The state in lower case, as the command line prints it: {@code running}, or {@code state 17}. */
+    @Override
+    public String toString() {
+        return switch (code) {
+            case -1 -> "unknown";
+            case 0 -> "running";
+            case 1 -> "locked";
+            case 2 -> "checkpointed";
+            case 3 -> "failed";
+            case 4 -> "checkpointing";
+            case 5 -> "restoring";
+            default -> "state " + code;
+        };
+    }
+}

@@ -1,0 +1,75 @@
+package dev.torpor;
+
+import java.time.Duration;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/** Options of {@link GpuProcess#resume(Resume)}. Immutable: each method returns a changed copy. */
+public final class Resume {
+    private static final Resume DEFAULT = new Resume(DeviceMap.same(), true, null, null);
+
+    private final DeviceMap deviceMap;
+    private final boolean checkDeviceMemory;
+    private final @Nullable Duration stepTimeout;
+    private final @Nullable ProgressListener listener;
+
+    private Resume(
+            DeviceMap deviceMap,
+            boolean checkDeviceMemory,
+            @Nullable Duration stepTimeout,
+            @Nullable ProgressListener listener) {
+        this.deviceMap = deviceMap;
+        this.checkDeviceMemory = checkDeviceMemory;
+        this.stepTimeout = stepTimeout;
+        this.listener = listener;
+    }
+
+    /** The default options: onto the GPUs of before, device memory checked, no limit for a step. */
+    public static Resume defaults() {
+        return DEFAULT;
+    }
+
+    /** Onto which GPUs. */
+    public Resume onto(DeviceMap map) {
+        return new Resume(Objects.requireNonNull(map), checkDeviceMemory, stepTimeout, listener);
+    }
+
+    /**
+     * Whether to refuse when too little device memory is free. A restore that runs out of memory is final for the process, so
+     * leave this on unless the check is wrong about yours.
+     */
+    public Resume checkDeviceMemory(boolean check) {
+        return new Resume(deviceMap, check, stepTimeout, listener);
+    }
+
+    /**
+     * How long to wait for the driver in any one step. The driver cannot be interrupted: after this time the call fails with
+     * {@link Problem#UNRESPONSIVE}, and the step may still end by itself.
+     */
+    public Resume stepTimeout(Duration timeout) {
+        return new Resume(deviceMap, checkDeviceMemory, Timeouts.positive(timeout), listener);
+    }
+
+    /** Whom to tell how far it is. */
+    public Resume onProgress(ProgressListener progressListener) {
+        return new Resume(deviceMap, checkDeviceMemory, stepTimeout, Objects.requireNonNull(progressListener));
+    }
+
+    /** See {@link #onto}. */
+    public DeviceMap deviceMap() {
+        return deviceMap;
+    }
+
+    boolean checkDeviceMemory() {
+        return checkDeviceMemory;
+    }
+
+    Optional<Duration> stepTimeout() {
+        return Optional.ofNullable(stepTimeout);
+    }
+
+    Optional<ProgressListener> listener() {
+        return Optional.ofNullable(listener);
+    }
+}

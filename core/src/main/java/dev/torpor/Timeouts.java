@@ -1,0 +1,29 @@
+package dev.torpor;
+
+import java.time.Duration;
+
+/** What the driver and the library accept as a timeout. */
+final class Timeouts {
+    private static final long MAX_MILLIS = 0xFFFF_FFFFL;
+    private static final Duration MAX_STEP = Duration.ofDays(365);
+
+    private Timeouts() {}
+
+    /** The unsigned milliseconds of {@code CUcheckpointLockArgs.timeoutMs}: rounded up, so that 1 ns is not "for ever". */
+    static int millis(Duration timeout) {
+        Duration limit = Duration.ofMillis(MAX_MILLIS);
+        if (timeout.isNegative() || timeout.compareTo(limit) > 0) {
+            throw new IllegalArgumentException(
+                    "a lock timeout of " + timeout + " is out of range: use 0 (for ever) to " + limit);
+        }
+        return (int) timeout.plusNanos(999_999).toMillis();
+    }
+
+    static Duration positive(Duration timeout) {
+        if (timeout.isNegative() || timeout.isZero() || timeout.compareTo(MAX_STEP) > 0) {
+            throw new IllegalArgumentException(
+                    "a step timeout of " + timeout + " is out of range: use more than 0, up to " + MAX_STEP);
+        }
+        return timeout;
+    }
+}

@@ -1,0 +1,213 @@
+package dev.torpor;
+
+import dev.torpor.driver.CudaDriver;
+import dev.torpor.driver.CudaResult;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.IntSupplier;
+
+/** One run of a plan: check everything, do the steps and time each, and on a failure walk back to where it began. */
+final class Transition {
+    private final Cuda cuda;
+    private final CudaDriver driver;
+    private final Preflight preflight;
+    private final Plan plan;
+    private final int pid;
+    private final long begin = System.nanoTime();
+    private final List<Phase> done = new ArrayList<>();
+    private final List<Phase> undone = new ArrayList<>();
+    private ProcessState start = ProcessState.UNKNOWN;
+    private ProcessState end = ProcessState.UNKNOWN;
+    private Duration checks = Duration.ZERO;
+    private long residentBefore;
+    private OptionalLong deviceBytes = OptionalLong.empty();
+    private byte[] gpuPairs = new byte[0];
+
+    Transition(Cuda cuda, Preflight preflight, Plan plan) {
+        this.cuda = cuda;
+        this.driver = cuda.driver();
+        this.preflight = preflight;
+        this.plan = plan;
+        this.pid = (int) preflight.pid();
+    }
+
+    Report run() {
+        preflight.identify();
+        start = preflight.state(plan.stepTimeout());
+        List<Step> steps = plan.steps(start);
+        if (steps.isEmpty()) {
+            throw wrongState();
+        }
+        check(steps);
+        checks = Duration.ofNanos(System.nanoTime() - begin);
+        try (ProgressMeter meter = ProgressMeter.start(plan.listener(), preflight, residentBefore, deviceBytes)) {
+            for (Step step : steps) {
+                int result = timed(step, done, meter);
+                if (result != CudaResult.SUCCESS) {
+                    throw failed(step, result, meter);
+                }
+            }
+        } catch (Bounded.Overdue e) {
+            throw unresponsive(steps.get(done.size()));
+        }
+        end = preflight.state(plan.stepTimeout());
+        if (end.equals(ProcessState.RUNNING)) {
+            deviceBytes = known(preflight.deviceMemory());
+        }
+        return report(Optional.empty());
+    }
+
+    private void check(List<Step> steps) {
+        Map<GpuUuid, Long> held = preflight.deviceMemory();
+        deviceBytes = known(held);
+        residentBefore = preflight.proc().residentBytes(pid);
+        for (Step step : steps) {
+            switch (step) {
+                case LOCK -> preflight.checkNoMpsClient();
+                case CHECKPOINT -> {
+                    if (plan.down().checkHostMemory()) {
+                        preflight.checkHostMemory(held);
+                    }
+                    preflight.rememberDeviceMemory(held);
+                }
+                case RESTORE -> checkRestore();
+                case UNLOCK -> {}
+            }
+        }
+    }
+
+    private void checkRestore() {
+        DeviceMap map = plan.up().deviceMap();
+        gpuPairs = preflight.gpuPairs(map);
+        if (plan.up().checkDeviceMemory()) {
+            preflight.checkDeviceMemory(map);
+        }
+        preflight.prepareRestore();
+    }
+
+    private static OptionalLong known(Map<GpuUuid, Long> held) {
+        return held.isEmpty() ? OptionalLong.empty() : OptionalLong.of(Preflight.sum(held));
+    }
+
+    private int timed(Step step, List<Phase> phases, ProgressMeter meter) throws Bounded.Overdue {
+        meter.begin(step);
+        long before = System.nanoTime();
+        int result = Bounded.call(step + "-" + pid, plan.stepTimeout(), new Call(step));
+        Phase phase = Phase.of(step.toString(), System.nanoTime() - before);
+        meter.end();
+        if (result == CudaResult.SUCCESS) {
+            phases.add(phase);
+        }
+        return result;
+    }
+
+    /** A class, since the first lambda of a JVM costs milliseconds. */
+    private final class Call implements IntSupplier {
+        private final Step step;
+
+        Call(Step step) {
+            this.step = step;
+        }
+
+        @Override
+        public int getAsInt() {
+            return switch (step) {
+                case LOCK ->
+                    driver.cuCheckpointProcessLock(
+                            pid, Timeouts.millis(plan.down().lockTimeout()));
+                case CHECKPOINT -> driver.cuCheckpointProcessCheckpoint(pid);
+                case RESTORE -> driver.cuCheckpointProcessRestore(pid, gpuPairs);
+                case UNLOCK -> driver.cuCheckpointProcessUnlock(pid);
+            };
+        }
+    }
+
+    private TorporException wrongState() {
+        String advice;
+        if (start.equals(ProcessState.FAILED)) {
+            advice = "an earlier transition failed for good: end the process and start it again";
+        } else if (!start.isKnown()) {
+            advice = "this version of Torpor does not know that state: leave the process to what brought it there";
+        } else if (start.equals(plan.goal())) {
+            advice = "there is nothing to do";
+        } else {
+            advice = plan.undo() ? "resume it first" : "suspend it first";
+        }
+        return new TorporException(
+                Problem.WRONG_STATE,
+                "Process " + pid + " is " + start + ", and " + plan.operation() + " does not begin there: " + advice
+                        + ".");
+    }
+
+    private TorporException failed(Step step, int result, ProgressMeter meter) {
+        Failure failure = Failure.of(driver, preflight, plan, step, result);
+        String undoing = plan.undo() ? undo(meter) : "";
+        end = stateNow();
+        String message = failure.sentence() + undoing + stands();
+        return new TorporException(failure.problem(), result, message, report(Optional.of(message)));
+    }
+
+    /** Back to the state before, from wherever the failure left the process. */
+    private String undo(ProgressMeter meter) {
+        gpuPairs = new byte[0];
+        for (Step step : Step.path(stateNow(), start)) {
+            try {
+                int result = timed(step, undone, meter);
+                if (result != CudaResult.SUCCESS) {
+                    return " Undoing it failed too: " + step.function() + " answered " + Calls.words(driver, result)
+                            + ".";
+                }
+            } catch (Bounded.Overdue e) {
+                return " Undoing it did not end in time: " + step.function() + " still runs.";
+            }
+        }
+        return "";
+    }
+
+    private ProcessState stateNow() {
+        try {
+            return preflight.alive() ? preflight.state(plan.stepTimeout()) : ProcessState.UNKNOWN;
+        } catch (TorporException e) {
+            return ProcessState.UNKNOWN;
+        }
+    }
+
+    private String stands() {
+        if (!preflight.alive()) {
+            return "";
+        }
+        return end.equals(ProcessState.UNKNOWN)
+                ? " Its state is unknown."
+                : end.equals(start) ? " It is still " + end + "." : " It is " + end + " now.";
+    }
+
+    private TorporException unresponsive(Step step) {
+        String message = step.function() + "(pid " + pid + ") did not return within "
+                + Phase.text(plan.stepTimeout().orElseThrow())
+                + ", and the driver cannot be interrupted: the step may still end by itself. Ask for the state, and resume the"
+                + " process from there.";
+        return new TorporException(Problem.UNRESPONSIVE, 0, message, report(Optional.of(message)));
+    }
+
+    private Report report(Optional<String> failure) {
+        long residentAfter = preflight.proc().residentBytes(pid);
+        long gained = residentBefore < 0 || residentAfter < 0 ? 0 : residentAfter - residentBefore;
+        return new Report(
+                plan.operation(),
+                pid,
+                start,
+                end,
+                checks,
+                done,
+                undone,
+                gained,
+                deviceBytes,
+                Duration.ofNanos(System.nanoTime() - begin),
+                failure,
+                cuda.simulated());
+    }
+}

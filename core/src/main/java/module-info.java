@@ -1,0 +1,12 @@
+/**
+ * Suspends GPU processes and resumes them: the typed API, its rules and its reports. Needs one binding at run time,
+ * {@code dev.torpor.ffm} or {@code dev.torpor.jna}.
+ */
+module dev.torpor {
+    requires static transitive org.jspecify;
+
+    exports dev.torpor;
+    exports dev.torpor.driver;
+
+    uses dev.torpor.driver.DriverProvider;
+}

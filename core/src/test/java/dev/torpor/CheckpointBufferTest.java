@@ -1,0 +1,58 @@
+package dev.torpor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import net.jqwik.api.Arbitraries;
+import net.jqwik.api.Arbitrary;
+import net.jqwik.api.Combinators;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.Provide;
+import org.junit.jupiter.api.Test;
+
+class CheckpointBufferTest {
+    record Mapping(String permissions, String inode, String name, long size, long resident) {
+        String text() {
+            return "7f0000000000-7f0000100000 " + permissions + " 00000000 00:00 " + inode + " " + name + "\nSize:  "
+                    + size + " kB\nKernelPageSize:        4 kB\nRss:   " + resident
+                    + " kB\nVmFlags: rd wr mr mw me ac\n";
+        }
+
+        boolean isFullPrivateAnonymous() {
+            return permissions.equals("rw-p") && inode.equals("0") && name.isEmpty() && size == resident;
+        }
+    }
+
+    @Property
+    void itIsTheLargestFullPrivateAnonymousMapping(@ForAll("mappings") List<Mapping> mappings) {
+        String smaps = mappings.stream().map(Mapping::text).reduce("", String::concat);
+        long expected = mappings.stream()
+                .filter(Mapping::isFullPrivateAnonymous)
+                .mapToLong(Mapping::size)
+                .max()
+                .orElse(0);
+        assertThat(CheckpointBuffer.bytes(smaps).orElse(0)).isEqualTo(expected * 1024);
+    }
+
+    @Provide
+    Arbitrary<List<Mapping>> mappings() {
+        return Combinators.combine(
+                        Arbitraries.of("rw-p", "r--p", "rw-s"),
+                        Arbitraries.of("0", "123"),
+                        Arbitraries.of("", "[heap]", "/usr/lib/a: b.so"),
+                        Arbitraries.longs().between(4, 1L << 40),
+                        Arbitraries.of(0L, 1L, 2L))
+                .as((permissions, inode, name, size, part) ->
+                        new Mapping(permissions, inode, name, size, part == 0 ? size : size / (1 + part)))
+                .list()
+                .ofMaxSize(8);
+    }
+
+    @Test
+    void withoutMapsThereIsNone() {
+        assertThat(CheckpointBuffer.bytes(null)).isEmpty();
+        assertThat(CheckpointBuffer.bytes("")).isEmpty();
+        assertThat(CheckpointBuffer.bytes("no maps at all\n:\n-\n")).isEmpty();
+    }
+}

@@ -1,0 +1,158 @@
+package dev.torpor;
+
+import dev.torpor.driver.CudaDriver;
+import dev.torpor.driver.CudaResult;
+import dev.torpor.driver.DriverProvider;
+import dev.torpor.driver.Nvml;
+import java.lang.reflect.Proxy;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import org.jspecify.annotations.Nullable;
+
+/** A driver with one target, in this process: follows the driver's rules, and fails where a test says. */
+final class FakeDriver {
+    static final GpuUuid GPU = GpuUuid.parse("GPU-00000000-0000-0000-0000-000000000001");
+
+    final long pid = ProcessHandle.current().pid();
+    final List<String> calls = new CopyOnWriteArrayList<>();
+    ProcessState state = ProcessState.RUNNING;
+    int version = 13000;
+    long held = 1 << 20;
+    long free = 1L << 40;
+    boolean mpsClient;
+    int persistence = 1;
+
+    private final Map<String, Fault> faults = new HashMap<>();
+    private String hanging = "";
+    private CountDownLatch released = new CountDownLatch(0);
+
+    /** Answers instead of doing, or after having done. */
+    record Fault(int result, boolean after) {}
+
+    void fail(String function, int result) {
+        faults.put(function, new Fault(result, false));
+    }
+
+    void failAfter(String function, int result) {
+        faults.put(function, new Fault(result, true));
+    }
+
+    void heal() {
+        faults.clear();
+    }
+
+    /** The function does not return before the latch is open. */
+    void hang(String function, CountDownLatch until) {
+        hanging = function;
+        released = until;
+    }
+
+    Cuda cuda() {
+        return new Cuda(CudaOptions.defaults(), new Drivers.Opened(new Provider(), "fake", driver(), null, 0));
+    }
+
+    GpuProcess process() {
+        return cuda().process(pid);
+    }
+
+    CudaDriver driver() {
+        return (CudaDriver) Proxy.newProxyInstance(
+                getClass().getClassLoader(),
+                new Class<?>[] {CudaDriver.class},
+                (proxy, method, args) -> answer(method.getName(), args));
+    }
+
+    private int answer(String function, Object[] args) throws InterruptedException {
+        calls.add(function);
+        if (function.equals(hanging)) {
+            released.await();
+        }
+        Fault fault = faults.get(function);
+        if (fault != null && !fault.after) {
+            return fault.result;
+        }
+        int result = act(function, args);
+        return fault != null && result == CudaResult.SUCCESS ? fault.result : result;
+    }
+
+    private int act(String function, Object[] args) {
+        switch (function) {
+            case "cuDriverGetVersion" -> ((int[]) args[0])[0] = version;
+            case "cuGetProcAddress_v2" -> ((int[]) args[4])[0] = 1;
+            case "cuGetErrorName" -> ((String[]) args[1])[0] = "CUDA_ERROR_" + args[0];
+            case "cuGetErrorString" -> ((String[]) args[1])[0] = "words for " + args[0];
+            case "cuCheckpointProcessGetState" -> ((int[]) args[1])[0] = state.code();
+            default -> {
+                for (Step step : Step.values()) {
+                    if (step.function().equals(function)) {
+                        return move(step);
+                    }
+                }
+            }
+        }
+        return CudaResult.SUCCESS;
+    }
+
+    private int move(Step step) {
+        if (!state.equals(step.from())) {
+            return CudaResult.ILLEGAL_STATE;
+        }
+        state = step.to();
+        return CudaResult.SUCCESS;
+    }
+
+    private final class Provider implements DriverProvider {
+        @Override
+        public String name() {
+            return "fake";
+        }
+
+        @Override
+        public int priority() {
+            return 0;
+        }
+
+        @Override
+        public CudaDriver openCuda(String library) {
+            return driver();
+        }
+
+        @Override
+        public Nvml openNvml(String library) {
+            return (Nvml) Proxy.newProxyInstance(
+                    getClass().getClassLoader(),
+                    new Class<?>[] {Nvml.class},
+                    (proxy, method, args) -> nvml(method.getName(), args));
+        }
+    }
+
+    private Object nvml(String function, Object @Nullable [] args) {
+        if (args == null) {
+            return Nvml.SUCCESS;
+        }
+        switch (function) {
+            case "nvmlDeviceGetCount_v2" -> ((int[]) args[0])[0] = 1;
+            case "nvmlDeviceGetUUID" -> {
+                byte[] text = GPU.toString().getBytes(StandardCharsets.US_ASCII);
+                System.arraycopy(text, 0, (byte[]) args[1], 0, text.length);
+            }
+            case "nvmlDeviceGetMemoryInfo" -> ((long[]) args[1])[1] = free;
+            case "nvmlDeviceGetPersistenceMode" -> ((int[]) args[1])[0] = persistence;
+            case "nvmlDeviceGetComputeRunningProcesses_v3" ->
+                list(args, !state.equals(ProcessState.CHECKPOINTED) && held > 0);
+            case "nvmlDeviceGetMPSComputeRunningProcesses_v3" -> list(args, mpsClient);
+            default -> {}
+        }
+        return Nvml.SUCCESS;
+    }
+
+    private void list(Object[] args, boolean listed) {
+        ((int[]) args[1])[0] = listed ? 1 : 0;
+        ((int[]) args[2])[0] = (int) pid;
+        ((long[]) args[3])[0] = held;
+    }
+}
