@@ -29,7 +29,9 @@ public final class GpuProcess {
     }
 
     static GpuProcess open(Cuda cuda, long pid) {
-        return new GpuProcess(cuda, Preflight.of(cuda, new ProcFs(), pid), pid);
+        Preflight preflight = Preflight.of(cuda, new ProcFs(), pid);
+        Transition.rehearse(cuda, preflight);
+        return new GpuProcess(cuda, preflight, pid);
     }
 
     /** Process id. */

@@ -30,7 +30,7 @@ final class HostMemory {
             return left;
         }
         Path top = cgroups.normalize();
-        for (Path group = top.resolve(path.replaceFirst("^/+", "")).normalize();
+        for (Path group = Path.of(top + "/" + path).normalize();
                 group != null && group.startsWith(top);
                 group = group.getParent()) {
             left = Math.min(left, leftBy(group));
@@ -58,9 +58,10 @@ final class HostMemory {
 
     /** -1 for no number, {@code max} among them. */
     private static long number(@Nullable String text) {
-        if (text == null || !text.strip().matches("\\d{1,18}")) {
+        String digits = text == null ? "" : text.strip();
+        if (digits.isEmpty() || !Character.isDigit(digits.charAt(0))) {
             return -1;
         }
-        return Long.parseLong(text.strip());
+        return Long.parseLong(digits);
     }
 }

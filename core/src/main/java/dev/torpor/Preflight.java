@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 /** Everything that is looked at before a process is touched, each with an error of its own. */
 final class Preflight {
     /** Kept free beside what a process needs: the driver's own needs differ a little from what NVML reports. */
-    private static final long MARGIN = 64L << 20;
+    private static final long MARGIN = 64L << 20; // a restore was seen to need 8 to 16 MiB more than NVML had told
 
     private static final long MAX_PID = 1L << 22; // PID_MAX_LIMIT
 
@@ -160,6 +160,14 @@ final class Preflight {
                             + " of device memory, and the host, or the process's cgroup, has only "
                             + Sizes.text(available.getAsLong())
                             + " for it: free memory or raise the limit; the process was not touched and is still running.");
+        }
+    }
+
+    void readFreeMemory() {
+        if (deviceMemory != null) {
+            for (GpuUuid device : deviceMemory.devices()) {
+                deviceMemory.free(device);
+            }
         }
     }
 

@@ -35,6 +35,25 @@ final class Transition {
         this.pid = (int) preflight.pid();
     }
 
+    /**
+     * Does once, to no effect, what surrounds the driver's calls: the first use of a class or of a native function costs a JVM
+     * milliseconds, which are better spent when a handle is made than while a process waits.
+     */
+    static void rehearse(Cuda cuda, Preflight preflight) {
+        Transition rehearsal = new Transition(cuda, preflight, Plan.suspend(Suspend.defaults()));
+        new StateQuery(cuda.driver(), (int) ProcessHandle.current().pid(), new int[1]).getAsInt();
+        try (ProgressMeter meter = ProgressMeter.start(Optional.empty(), preflight, 0, OptionalLong.empty())) {
+            meter.end();
+            rehearsal.check(Step.path(ProcessState.RUNNING, ProcessState.CHECKPOINTED));
+            preflight.readFreeMemory();
+            cuda.persistent();
+        } catch (TorporException e) {
+            return; // the real checks will tell
+        }
+        rehearsal.done.add(Phase.of("rehearsal", 0));
+        rehearsal.report(Optional.empty());
+    }
+
     Report run() {
         preflight.identify();
         start = preflight.state(plan.stepTimeout());

@@ -7,6 +7,7 @@ import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.CudaResult;
 import dev.torpor.driver.DriverProvider;
 import dev.torpor.driver.Nvml;
+import java.nio.file.Path;
 import java.util.ServiceLoader;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -60,6 +61,15 @@ public abstract class LimitsContract {
         assertThatThrownBy(() -> provider().openNvml("libnowhere.so.1"))
                 .isInstanceOf(UnsatisfiedLinkError.class)
                 .hasMessageContaining("libnowhere.so.1");
+    }
+
+    @Test
+    void aRelativePathIsRelativeToTheWorkingDirectory() {
+        Path library = Path.of(System.getProperty("user.dir"))
+                .relativize(Path.of(Machine.libcuda()).toAbsolutePath());
+        Machine.assumeSimulator("a library at a known path");
+        assertThat(provider().openCuda(library.toString()).cuDriverGetVersion(new int[1]))
+                .isZero();
     }
 
     @Test

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Locale;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -51,7 +50,7 @@ public final class NativeLibrary {
             }
             Path file = Files.createTempFile("torpor-", "-" + fileName);
             file.toFile().deleteOnExit();
-            Files.copy(in, file, StandardCopyOption.REPLACE_EXISTING);
+            Files.write(file, in.readAllBytes()); // into the file that was made for its owner alone
             return file;
         } catch (IOException e) {
             throw new UnsatisfiedLinkError("cannot copy " + fileName + " into java.io.tmpdir, "

@@ -8,6 +8,7 @@ import dev.torpor.driver.LoadedLibrary;
 import dev.torpor.driver.NativeFunction;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -25,22 +26,30 @@ final class JnaLibrary implements LoadedLibrary {
 
     static JnaLibrary open(String library) {
         try {
-            NativeLibrary loaded = NativeLibrary.getInstance(library);
+            NativeLibrary loaded = NativeLibrary.getInstance(library.indexOf('/') < 0 ? library : absolute(library));
             LOADED.add(loaded);
             return new JnaLibrary(loaded);
         } catch (UnsatisfiedLinkError e) {
             throw withReasonOnly(e);
+        } catch (ExceptionInInitializerError e) {
+            throw withCause(library + " is not opened, because JNA does not start: " + e.getCause(), e);
         }
+    }
+
+    /** JNA would take a relative path for a part of a name. */
+    private static String absolute(String library) {
+        return Path.of(library).toAbsolutePath().toString();
     }
 
     /** JNA's own message goes on to list the class path. */
     private static UnsatisfiedLinkError withReasonOnly(UnsatisfiedLinkError e) {
         Throwable[] tries = e.getSuppressed();
-        if (tries.length == 0) {
-            return e;
-        }
-        UnsatisfiedLinkError error = new UnsatisfiedLinkError(tries[0].getMessage());
-        error.initCause(e);
+        return tries.length == 0 ? e : withCause(String.valueOf(tries[0].getMessage()), e);
+    }
+
+    private static UnsatisfiedLinkError withCause(String message, Throwable cause) {
+        UnsatisfiedLinkError error = new UnsatisfiedLinkError(message);
+        error.initCause(cause);
         return error;
     }
 

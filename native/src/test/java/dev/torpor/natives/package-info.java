@@ -1,0 +1,4 @@
+@NullMarked
+package dev.torpor.natives;
+
+import org.jspecify.annotations.NullMarked;
