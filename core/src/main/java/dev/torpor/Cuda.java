@@ -255,14 +255,22 @@ public final class Cuda implements AutoCloseable {
      * @throws TorporException {@link Problem#NO_SUCH_PROCESS}; {@link Problem#DRIVER_TOO_OLD} before CUDA 12.8 (driver 570)
      */
     public GpuProcess process(long pid) {
+        requireVersion(CHECKPOINT_VERSION, "the checkpoint API", 570);
+        return GpuProcess.open(this, pid);
+    }
+
+    void requireVersion(int needed, String what, int release) {
         int version = driverVersion();
-        if (version < CHECKPOINT_VERSION) {
+        if (version < needed) {
             throw new TorporException(
                     Problem.DRIVER_TOO_OLD,
-                    "The driver is for CUDA " + version / 1000 + "." + version % 1000 / 10
-                            + ", and its checkpoint API came with CUDA 12.8: install driver 570 or later.");
+                    "The driver is for CUDA " + text(version) + ", and " + what + " came with CUDA " + text(needed)
+                            + ": install driver " + release + " or later.");
         }
-        return GpuProcess.open(this, pid);
+    }
+
+    private static String text(int version) {
+        return version / 1000 + "." + version % 1000 / 10;
     }
 
     /** As {@link #process(long)}. */

@@ -26,7 +26,10 @@ final class Preflight {
     private final long pid;
     private final long startTime;
     private final @Nullable DeviceMemory deviceMemory;
-    private volatile Map<GpuUuid, Long> heldWhenSuspended = Map.of();
+    private volatile Suspended suspended = new Suspended(Map.of(), 0);
+
+    /** What this handle knows of the process since it suspended it: memory held on each GPU before, resident memory after. */
+    private record Suspended(Map<GpuUuid, Long> held, long residentBytes) {}
 
     private Preflight(Cuda cuda, ProcFs proc, long pid, long startTime) {
         this.cuda = cuda;
@@ -177,8 +180,8 @@ final class Preflight {
         if (memory == null) {
             return;
         }
-        Map<GpuUuid, Long> held = heldWhenSuspended;
-        if (held.isEmpty()) {
+        Map<GpuUuid, Long> held = suspended.held;
+        if (held.isEmpty() || proc.residentBytes(pid) > suspended.residentBytes + MARGIN / 2) {
             checkInferred(memory, map);
             return;
         }
@@ -191,7 +194,7 @@ final class Preflight {
         }
     }
 
-    /** Another controller suspended it: the size of the driver's buffer tells what it needs, though not on which GPU. */
+    /** Another controller suspended it, perhaps after having resumed it: the size of the driver's buffer tells what it needs, though not on which GPU. */
     private void checkInferred(DeviceMemory memory, DeviceMap map) {
         OptionalLong needed = CheckpointBuffer.bytes(proc.smaps(pid));
         long free = 0;
@@ -250,8 +253,8 @@ final class Preflight {
     }
 
     /** Remembers what a restore will need. */
-    void rememberDeviceMemory(Map<GpuUuid, Long> held) {
-        heldWhenSuspended = held;
+    void rememberSuspended(Map<GpuUuid, Long> held) {
+        suspended = new Suspended(held, proc.residentBytes(pid));
     }
 
     static long sum(Map<GpuUuid, Long> held) {

@@ -12,6 +12,8 @@ import java.util.function.IntSupplier;
 
 /** One run of a plan: check everything, do the steps and time each, and on a failure walk back to where it began. */
 final class Transition {
+    private static final int GPU_PAIRS_VERSION = 13000;
+
     private final Cuda cuda;
     private final CudaDriver driver;
     private final Preflight preflight;
@@ -24,6 +26,7 @@ final class Transition {
     private ProcessState end = ProcessState.UNKNOWN;
     private Duration checks = Duration.ZERO;
     private long residentBefore;
+    private Map<GpuUuid, Long> heldBefore = Map.of();
     private OptionalLong deviceBytes = OptionalLong.empty();
     private byte[] gpuPairs = new byte[0];
 
@@ -76,22 +79,23 @@ final class Transition {
         end = preflight.state(plan.stepTimeout());
         if (end.equals(ProcessState.RUNNING)) {
             deviceBytes = known(preflight.deviceMemory());
+        } else if (end.equals(ProcessState.CHECKPOINTED)) {
+            preflight.rememberSuspended(heldBefore);
         }
         return report(Optional.empty());
     }
 
     private void check(List<Step> steps) {
-        Map<GpuUuid, Long> held = preflight.deviceMemory();
-        deviceBytes = known(held);
+        heldBefore = preflight.deviceMemory();
+        deviceBytes = known(heldBefore);
         residentBefore = preflight.proc().residentBytes(pid);
         for (Step step : steps) {
             switch (step) {
                 case LOCK -> preflight.checkNoMpsClient();
                 case CHECKPOINT -> {
                     if (plan.down().checkHostMemory()) {
-                        preflight.checkHostMemory(held);
+                        preflight.checkHostMemory(heldBefore);
                     }
-                    preflight.rememberDeviceMemory(held);
                 }
                 case RESTORE -> checkRestore();
                 case UNLOCK -> {}
@@ -101,6 +105,9 @@ final class Transition {
 
     private void checkRestore() {
         DeviceMap map = plan.up().deviceMap();
+        if (!map.isSame()) {
+            cuda.requireVersion(GPU_PAIRS_VERSION, "GPU pairs", 580);
+        }
         gpuPairs = preflight.gpuPairs(map);
         if (plan.up().checkDeviceMemory()) {
             preflight.checkDeviceMemory(map);

@@ -210,6 +210,18 @@ class TransitionTest {
         failure(Problem.DRIVER, () -> fake.process().resume());
     }
 
+    @Test
+    void aDeviceMapNeedsADriverThatTakesPairs() {
+        fake.state = ProcessState.CHECKPOINTED;
+        fake.version = 12090;
+        DeviceMap map = DeviceMap.of(FakeDriver.GPU, FakeDriver.GPU);
+        assertThat(failure(
+                        Problem.DRIVER_TOO_OLD,
+                        () -> fake.process().resume(Resume.defaults().onto(map))))
+                .hasMessageContaining("is for CUDA 12.9, and GPU pairs came with CUDA 13.0");
+        assertThat(fake.process().resume().end()).isEqualTo(ProcessState.RUNNING);
+    }
+
     @Property
     void aTransitionIsLegalInTheStatesFromWhichStepsLeadOnAndInNoOther(@ForAll("states") ProcessState state) {
         for (boolean down : new boolean[] {true, false}) {
