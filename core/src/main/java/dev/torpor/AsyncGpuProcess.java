@@ -43,14 +43,14 @@ public final class AsyncGpuProcess {
         return start(Plan.lock(Suspend.defaults().lockTimeout(timeout)));
     }
 
-    /** As {@link GpuProcess#checkpoint}. */
-    public CompletableFuture<Report> checkpoint() {
-        return start(Plan.checkpoint());
+    /** As {@link GpuProcess#checkpoint(Suspend)}. */
+    public CompletableFuture<Report> checkpoint(Suspend options) {
+        return start(Plan.checkpoint(options));
     }
 
-    /** As {@link GpuProcess#restore(DeviceMap)}. */
-    public CompletableFuture<Report> restore(DeviceMap map) {
-        return start(Plan.restore(Resume.defaults().onto(map)));
+    /** As {@link GpuProcess#restore(Resume)}. */
+    public CompletableFuture<Report> restore(Resume options) {
+        return start(Plan.restore(options));
     }
 
     /** As {@link GpuProcess#unlock}. */

@@ -138,8 +138,13 @@ public final class GpuProcess {
      *
      * @throws TorporException as {@link #suspend(Suspend)}
      */
+    public Report checkpoint(Suspend options) {
+        return run(Plan.checkpoint(options));
+    }
+
+    /** As {@link #checkpoint(Suspend)}, with the default options. */
     public Report checkpoint() {
-        return run(Plan.checkpoint());
+        return checkpoint(Suspend.defaults());
     }
 
     /**
@@ -147,13 +152,13 @@ public final class GpuProcess {
      *
      * @throws TorporException as {@link #resume(Resume)}
      */
-    public Report restore(DeviceMap map) {
-        return run(Plan.restore(Resume.defaults().onto(map)));
+    public Report restore(Resume options) {
+        return run(Plan.restore(options));
     }
 
-    /** As {@link #restore(DeviceMap)}, onto the GPUs of before. */
+    /** As {@link #restore(Resume)}, with the default options. */
     public Report restore() {
-        return restore(DeviceMap.same());
+        return restore(Resume.defaults());
     }
 
     /**

@@ -44,8 +44,8 @@ record Plan(
         return step(Step.LOCK, down, Resume.defaults());
     }
 
-    static Plan checkpoint() {
-        return step(Step.CHECKPOINT, Suspend.defaults(), Resume.defaults());
+    static Plan checkpoint(Suspend down) {
+        return step(Step.CHECKPOINT, down, Resume.defaults());
     }
 
     static Plan restore(Resume up) {
@@ -58,7 +58,15 @@ record Plan(
 
     private static Plan step(Step step, Suspend down, Resume up) {
         boolean undo = step == Step.LOCK || step == Step.CHECKPOINT;
-        return new Plan(step.toString(), step, step.to(), undo, down, up, Optional.empty(), Optional.empty());
+        return new Plan(
+                step.toString(),
+                step,
+                step.to(),
+                undo,
+                down,
+                up,
+                undo ? down.stepTimeout() : up.stepTimeout(),
+                undo ? down.listener() : up.listener());
     }
 
     /** Has whoever listens to this plan already, or else this one. */

@@ -303,8 +303,8 @@ class TransitionTest {
                 .withCauseInstanceOf(TorporException.class);
         assertThat(process.resume().join().end()).isEqualTo(ProcessState.RUNNING);
         assertThat(process.lock(Duration.ofSeconds(1)).join().end()).isEqualTo(ProcessState.LOCKED);
-        assertThat(process.checkpoint().join().end()).isEqualTo(ProcessState.CHECKPOINTED);
-        assertThat(process.restore(DeviceMap.same()).join().end()).isEqualTo(ProcessState.LOCKED);
+        assertThat(process.checkpoint(Suspend.defaults()).join().end()).isEqualTo(ProcessState.CHECKPOINTED);
+        assertThat(process.restore(Resume.defaults()).join().end()).isEqualTo(ProcessState.LOCKED);
         assertThat(process.unlock().join().end()).isEqualTo(ProcessState.RUNNING);
     }
 }

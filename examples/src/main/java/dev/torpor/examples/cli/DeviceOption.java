@@ -1,0 +1,17 @@
+package dev.torpor.examples.cli;
+
+import picocli.CommandLine.Option;
+
+/** Which GPU. */
+final class DeviceOption {
+    @Option(
+            names = "--device",
+            paramLabel = "N",
+            defaultValue = "0",
+            description = "Ordinal of the GPU. Default: ${DEFAULT-VALUE}.")
+    private int ordinal;
+
+    int ordinal() {
+        return ordinal;
+    }
+}

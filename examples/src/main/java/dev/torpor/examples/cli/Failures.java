@@ -1,0 +1,81 @@
+package dev.torpor.examples.cli;
+
+import com.google.gson.JsonObject;
+import dev.torpor.TorporException;
+import java.io.PrintWriter;
+import java.util.Arrays;
+import picocli.CommandLine;
+import picocli.CommandLine.IExecutionExceptionHandler;
+import picocli.CommandLine.IParameterExceptionHandler;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+
+/** Tells what went wrong, as a sentence on stderr or an object on stdout, and finds the exit code. */
+final class Failures implements IParameterExceptionHandler, IExecutionExceptionHandler {
+    static final String JSON = "--json";
+
+    private final Torpor torpor;
+
+    Failures(Torpor torpor) {
+        this.torpor = torpor;
+    }
+
+    @Override
+    public int handleParseException(ParameterException failure, String[] args) {
+        CommandLine line = failure.getCommandLine();
+        String message =
+                failure.getMessage() + ". See `" + line.getCommandSpec().qualifiedName() + " --help`.";
+        // The options may not have been read as far as this one.
+        boolean json = Arrays.asList(args).contains(JSON);
+        tell(line, json, Json.error(ExitCode.USAGE, "USAGE", message), message);
+        return ExitCode.USAGE.code();
+    }
+
+    @Override
+    public int handleExecutionException(Exception failure, CommandLine line, ParseResult parsed) {
+        if (failure instanceof ParameterException wrong) {
+            return handleParseException(wrong, parsed.originalArgs().toArray(new String[0]));
+        }
+        tell(line, torpor.json(), json(failure), message(failure));
+        trace(line, failure);
+        return exitCode(failure).code();
+    }
+
+    /** One of several processes failed: to stderr now, or to the array that is printed at the end. */
+    void tellNow(CommandLine line, TorporException failure) {
+        line.getErr().println("torpor: " + failure.getMessage());
+        trace(line, failure);
+    }
+
+    private static void tell(CommandLine line, boolean json, JsonObject error, String message) {
+        if (json) {
+            line.getOut().println(error);
+        } else {
+            line.getErr().println("torpor: " + message);
+        }
+    }
+
+    private void trace(CommandLine line, Exception failure) {
+        if (torpor.trace()) {
+            PrintWriter err = line.getErr();
+            failure.printStackTrace(err);
+            err.flush();
+        }
+    }
+
+    static JsonObject json(Exception failure) {
+        return failure instanceof TorporException known
+                ? Json.error(known)
+                : Json.error(ExitCode.UNEXPECTED, "UNEXPECTED", message(failure));
+    }
+
+    static ExitCode exitCode(Exception failure) {
+        return failure instanceof TorporException known ? ExitCode.of(known.problem()) : ExitCode.UNEXPECTED;
+    }
+
+    private static String message(Exception failure) {
+        return failure instanceof TorporException
+                ? String.valueOf(failure.getMessage())
+                : "This should not have happened: " + failure + "; --trace shows where, please report it.";
+    }
+}

@@ -1,0 +1,106 @@
+package dev.torpor.examples.cli;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import dev.torpor.Phase;
+import dev.torpor.ProcessInfo;
+import dev.torpor.ProcessState;
+import dev.torpor.Report;
+import dev.torpor.TorporException;
+import dev.torpor.WarmUpReport;
+import java.time.Duration;
+import java.util.List;
+
+/** The library's records as JSON: durations in milliseconds, sizes in bytes, and what is not known left out. */
+public final class Json {
+    private Json() {}
+
+    /** A transition. */
+    public static JsonObject of(Report report) {
+        JsonObject json = new JsonObject();
+        json.addProperty("operation", report.operation());
+        json.addProperty("pid", report.pid());
+        json.addProperty("start", report.start().toString());
+        json.addProperty("state", report.end().toString());
+        json.addProperty("totalMs", millis(report.total()));
+        json.addProperty("driverMs", millis(report.driverTime()));
+        json.addProperty("outsideDriverMs", millis(report.outsideDriver()));
+        json.addProperty("checksMs", millis(report.checks()));
+        json.add("steps", of(report.steps()));
+        json.add("undone", of(report.undone()));
+        json.addProperty("hostBytesGained", report.hostBytesGained());
+        report.deviceBytes().ifPresent(bytes -> json.addProperty("deviceBytes", bytes));
+        json.addProperty("simulated", report.simulated());
+        return json;
+    }
+
+    static JsonObject of(WarmUpReport report) {
+        JsonObject json = new JsonObject();
+        json.addProperty("device", report.device());
+        json.addProperty("totalMs", millis(report.total()));
+        json.add("phases", of(report.phases()));
+        json.addProperty("early", report.early());
+        json.addProperty("simulated", report.simulated());
+        return json;
+    }
+
+    static JsonObject of(ProcessInfo process, boolean simulated) {
+        JsonObject json = state(process.pid(), process.state(), simulated);
+        json.addProperty("command", process.command());
+        json.addProperty("deviceBytes", process.deviceBytes());
+        JsonObject devices = new JsonObject();
+        process.deviceMemory().forEach((device, bytes) -> devices.addProperty(device.toString(), bytes));
+        json.add("deviceMemory", devices);
+        if (!process.note().isEmpty()) {
+            json.addProperty("note", process.note());
+        }
+        return json;
+    }
+
+    static JsonObject state(long pid, ProcessState state, boolean simulated) {
+        JsonObject json = new JsonObject();
+        json.addProperty("pid", pid);
+        json.addProperty("state", state.toString());
+        json.addProperty("simulated", simulated);
+        return json;
+    }
+
+    static JsonObject error(TorporException failure) {
+        JsonObject json =
+                error(ExitCode.of(failure.problem()), failure.problem().name(), String.valueOf(failure.getMessage()));
+        JsonObject error = json.getAsJsonObject("error");
+        if (failure.cudaResult() != 0) {
+            error.addProperty("cudaResult", failure.cudaResult());
+        }
+        failure.report().ifPresent(report -> {
+            error.addProperty("state", report.end().toString());
+            error.add("report", of(report));
+        });
+        return json;
+    }
+
+    static JsonObject error(ExitCode exit, String problem, String message) {
+        JsonObject error = new JsonObject();
+        error.addProperty("problem", problem);
+        error.addProperty("message", message);
+        error.addProperty("exitCode", exit.code());
+        JsonObject json = new JsonObject();
+        json.add("error", error);
+        return json;
+    }
+
+    private static JsonArray of(List<Phase> phases) {
+        JsonArray json = new JsonArray();
+        for (Phase phase : phases) {
+            JsonObject one = new JsonObject();
+            one.addProperty("name", phase.name());
+            one.addProperty("ms", millis(phase.duration()));
+            json.add(one);
+        }
+        return json;
+    }
+
+    private static double millis(Duration duration) {
+        return duration.toNanos() / 1e6;
+    }
+}

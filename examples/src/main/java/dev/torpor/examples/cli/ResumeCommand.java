@@ -1,0 +1,34 @@
+package dev.torpor.examples.cli;
+
+import dev.torpor.Cuda;
+import dev.torpor.GpuProcess;
+import dev.torpor.ProgressListener;
+import dev.torpor.Report;
+import dev.torpor.Resume;
+import java.util.Optional;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+
+@Command(name = "resume", description = "Lets checkpointed or locked processes run on.")
+final class ResumeCommand extends TransitionCommand {
+    @Mixin
+    private final MapOption map = new MapOption();
+
+    @Mixin
+    private final StepTimeout stepTimeout = new StepTimeout();
+
+    @Mixin
+    private final MemoryCheck memoryCheck = new MemoryCheck();
+
+    private Resume options = Resume.defaults();
+
+    @Override
+    void prepare(Cuda cuda) {
+        options = memoryCheck.on(stepTimeout.on(Resume.defaults().onto(map.on(cuda))));
+    }
+
+    @Override
+    Report run(GpuProcess process, Optional<ProgressListener> listener) {
+        return process.resume(listener.map(options::onProgress).orElse(options));
+    }
+}

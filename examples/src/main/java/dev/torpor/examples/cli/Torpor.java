@@ -1,0 +1,119 @@
+package dev.torpor.examples.cli;
+
+import dev.torpor.Cuda;
+import dev.torpor.CudaOptions;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/** The command line, and the options that every command takes. */
+@Command(
+        name = "torpor",
+        description = "Suspends GPU processes and resumes them.",
+        scope = ScopeType.INHERIT,
+        mixinStandardHelpOptions = true,
+        versionProvider = Torpor.Version.class,
+        sortOptions = false,
+        usageHelpAutoWidth = true)
+public final class Torpor implements Callable<Integer> {
+    @Spec
+    @SuppressWarnings("NullAway.Init")
+    private CommandSpec spec;
+
+    @Option(
+            names = "--library",
+            paramLabel = "PATH",
+            scope = ScopeType.INHERIT,
+            description = "The CUDA driver library. Default: libcuda.so.1, as the loader finds it.")
+    private @Nullable String library;
+
+    @Option(
+            names = "--provider",
+            paramLabel = "NAME",
+            scope = ScopeType.INHERIT,
+            description = "The binding: ffm or jna. Default: ffm where Java has it.")
+    private @Nullable String provider;
+
+    @Option(
+            names = Failures.JSON,
+            scope = ScopeType.INHERIT,
+            description = "Answer with one JSON value on stdout, errors too.")
+    private boolean json;
+
+    @Option(names = "--trace", scope = ScopeType.INHERIT, description = "Show stack traces of errors.")
+    private boolean trace;
+
+    private Torpor() {}
+
+    /** Runs it. */
+    public static void main(String[] args) {
+        System.exit(commandLine().execute(args));
+    }
+
+    static CommandLine commandLine() {
+        Torpor torpor = new Torpor();
+        CommandLine line = new CommandLine(torpor);
+        line.addSubcommand("devices", new DevicesCommand());
+        line.addSubcommand("ps", new PsCommand());
+        line.addSubcommand("state", new StateCommand());
+        line.addSubcommand("suspend", new SuspendCommand());
+        line.addSubcommand("resume", new ResumeCommand());
+        line.addSubcommand("toggle", new ToggleCommand());
+        line.addSubcommand("lock", new LockCommand());
+        line.addSubcommand("checkpoint", new CheckpointCommand());
+        line.addSubcommand("restore", new RestoreCommand());
+        line.addSubcommand("unlock", new UnlockCommand());
+        line.addSubcommand("warmup", new WarmUpCommand());
+        line.addSubcommand("keep", new KeepCommand());
+        Failures failures = new Failures(torpor);
+        line.setParameterExceptionHandler(failures);
+        line.setExecutionExceptionHandler(failures);
+        line.getCommandSpec()
+                .usageMessage()
+                .exitCodeListHeading("%nExit codes; of several failures, the first one's:%n")
+                .exitCodeList(ExitCode.list());
+        return line;
+    }
+
+    @Override
+    public Integer call() {
+        throw new ParameterException(spec.commandLine(), "Missing command");
+    }
+
+    Cuda open() {
+        CudaOptions options = CudaOptions.defaults();
+        if (library != null) {
+            options = options.library(library);
+        }
+        if (provider != null) {
+            options = options.provider(provider);
+        }
+        return Cuda.open(options);
+    }
+
+    boolean json() {
+        return json;
+    }
+
+    boolean trace() {
+        return trace;
+    }
+
+    static final class Version implements IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            String version = Torpor.class.getPackage().getImplementationVersion();
+            return new String[] {
+                "torpor " + (version == null ? "(not packaged)" : version) + ", Java "
+                        + Runtime.version().feature()
+            };
+        }
+    }
+}

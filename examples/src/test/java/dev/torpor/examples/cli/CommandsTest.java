@@ -1,0 +1,222 @@
+package dev.torpor.examples.cli;
+
+import static dev.torpor.examples.cli.Cli.torpor;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import dev.torpor.contract.Machine;
+import dev.torpor.contract.Target;
+import java.util.List;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class CommandsTest {
+    private static final String GPU_UUID = "GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+
+    private static String pid(Target target) {
+        return Integer.toString(target.pid());
+    }
+
+    private static String said(String text) {
+        return (Machine.simulated() ? "SIMULATED: " : "") + text;
+    }
+
+    @Test
+    void devicesAreListedWithWhatIdentifiesThem() {
+        String table = torpor("devices").succeeds().out();
+        assertThat(table)
+                .containsPattern("GPU +UUID +NAME +MEMORY +FREE +COMPUTE")
+                .containsPattern("0 +" + GPU_UUID);
+        assertThat(table.startsWith("SIMULATED")).isEqualTo(Machine.simulated());
+        JsonObject first = torpor("devices", "--json").array().get(0).getAsJsonObject();
+        assertThat(first.get("ordinal").getAsInt()).isZero();
+        assertThat(first.get("uuid").getAsString()).matches(GPU_UUID);
+        assertThat(first.get("freeBytes").getAsLong())
+                .isBetween(1L, first.get("totalBytes").getAsLong());
+        assertThat(first.get("simulated").getAsBoolean()).isEqualTo(Machine.simulated());
+    }
+
+    @Test
+    void psFindsRunningAndSuspendedProcesses() {
+        try (Target running = Target.start("--memory", "8M");
+                Target suspended = Target.start("--memory", "8M")) {
+            torpor("suspend", pid(suspended)).succeeds();
+            assertThat(torpor("ps").succeeds().out())
+                    .containsPattern(pid(running) + " +running +[0-9.]+ [MG]iB +\\S*torpor-target --memory 8M")
+                    .containsPattern(pid(suspended) + " +checkpointed +0 B +\\S*torpor-target --memory 8M");
+            JsonObject listed = find(torpor("ps", "--json").array(), running.pid());
+            assertThat(listed.get("state").getAsString()).isEqualTo("running");
+            assertThat(listed.get("deviceBytes").getAsLong()).isGreaterThanOrEqualTo(running.bytes());
+            assertThat(listed.getAsJsonObject("deviceMemory").keySet())
+                    .singleElement()
+                    .asString()
+                    .matches(GPU_UUID);
+            torpor("resume", pid(suspended)).succeeds();
+            running.assertMemoryIntact();
+            suspended.assertMemoryIntact();
+        }
+    }
+
+    private static JsonObject find(Iterable<JsonElement> all, int pid) {
+        return StreamSupport.stream(all.spliterator(), false)
+                .map(JsonElement::getAsJsonObject)
+                .filter(process -> process.get("pid").getAsInt() == pid)
+                .findFirst()
+                .orElseThrow();
+    }
+
+    @Test
+    void stateIsOneWordForOneProcess() {
+        try (Target target = Target.start("--memory", "8M")) {
+            assertThat(torpor("state", pid(target)).succeeds().out())
+                    .isEqualTo(Machine.simulated() ? "running (SIMULATED)\n" : "running\n");
+            JsonObject state = torpor("state", pid(target), "--step-timeout", "10s", "--json")
+                    .object();
+            assertThat(state.get("pid").getAsInt()).isEqualTo(target.pid());
+            assertThat(state.get("state").getAsString()).isEqualTo("running");
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void suspendAndResumeReportTheirSteps() {
+        try (Target target = Target.start("--memory", "8M")) {
+            assertThat(torpor("suspend", pid(target)).succeeds().out())
+                    .startsWith(said("lock "))
+                    .containsPattern("checkpoint .*; checkpointed\n$");
+            assertThat(torpor("state", pid(target)).out()).startsWith("checkpointed");
+            assertThat(torpor("resume", pid(target)).succeeds().out())
+                    .startsWith(said("restore "))
+                    .containsPattern("unlock .*; running\n$");
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void reportsAsJsonHoldEveryPhase() {
+        try (Target target = Target.start("--memory", "8M")) {
+            JsonObject down = torpor("--json", "suspend", pid(target), "--timeout", "1m", "--step-timeout", "1m")
+                    .object();
+            assertThat(down.get("operation").getAsString()).isEqualTo("suspend");
+            assertThat(down.get("start").getAsString()).isEqualTo("running");
+            assertThat(down.get("state").getAsString()).isEqualTo("checkpointed");
+            assertThat(down.get("deviceBytes").getAsLong()).isGreaterThanOrEqualTo(target.bytes());
+            assertThat(down.get("simulated").getAsBoolean()).isEqualTo(Machine.simulated());
+            assertThat(down.get("totalMs").getAsDouble())
+                    .isEqualTo(
+                            down.get("driverMs").getAsDouble()
+                                    + down.get("outsideDriverMs").getAsDouble(),
+                            org.assertj.core.data.Offset.offset(1e-6));
+            assertThat(names(down)).containsExactly("lock", "checkpoint");
+            JsonObject up = torpor("resume", pid(target), "--no-memory-check", "--step-timeout", "1m", "--json")
+                    .object();
+            assertThat(names(up)).containsExactly("restore", "unlock");
+            target.assertMemoryIntact();
+        }
+    }
+
+    private static List<String> names(JsonObject report) {
+        return StreamSupport.stream(report.getAsJsonArray("steps").spliterator(), false)
+                .map(step -> step.getAsJsonObject().get("name").getAsString())
+                .toList();
+    }
+
+    @Test
+    void toggleGoesToAndFro() {
+        try (Target target = Target.start("--memory", "8M")) {
+            assertThat(torpor("toggle", pid(target)).succeeds().out()).endsWith("; checkpointed\n");
+            assertThat(torpor("toggle", pid(target)).succeeds().out()).endsWith("; running\n");
+            torpor("lock", pid(target)).succeeds();
+            assertThat(torpor("toggle", pid(target)).succeeds().out()).endsWith("; running\n");
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void theFourStepsCanBeTakenOneByOne() {
+        try (Target target = Target.start("--memory", "8M")) {
+            assertThat(torpor("lock", pid(target), "--timeout", "0").succeeds().out())
+                    .endsWith("; locked\n");
+            assertThat(torpor("checkpoint", pid(target)).succeeds().out()).endsWith("; checkpointed\n");
+            assertThat(torpor("restore", pid(target)).succeeds().out()).endsWith("; locked\n");
+            assertThat(torpor("unlock", pid(target), "--json")
+                            .object()
+                            .get("state")
+                            .getAsString())
+                    .isEqualTo("running");
+            target.assertMemoryIntact();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"resume", "restore", "toggle"})
+    void aDeviceMapMayNameOrdinalsOrUuids(String command) {
+        String uuid = torpor("devices", "--json")
+                .array()
+                .get(0)
+                .getAsJsonObject()
+                .get("uuid")
+                .getAsString();
+        try (Target target = Target.start("--memory", "8M")) {
+            torpor("suspend", pid(target)).succeeds();
+            torpor(command, pid(target), "--device-map", "0=" + uuid).succeeds();
+            if (command.equals("restore")) {
+                torpor("unlock", pid(target)).succeeds();
+            }
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void severalProcessesAreTakenInOrder() {
+        try (Target one = Target.start("--memory", "8M");
+                Target two = Target.start("--memory", "8M")) {
+            assertThat(torpor("suspend", pid(one), pid(two)).succeeds().out().lines())
+                    .hasSize(2)
+                    .satisfies(lines -> assertThat(lines.get(0)).startsWith(pid(one) + ": "))
+                    .satisfies(lines -> assertThat(lines.get(1)).startsWith(pid(two) + ": "));
+            assertThat(torpor("resume", "--json", pid(two), pid(one)).array())
+                    .extracting(up -> up.getAsJsonObject().get("pid").getAsInt())
+                    .containsExactly(two.pid(), one.pid());
+            one.assertMemoryIntact();
+            two.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void warmupTimesEachPhase() {
+        assertThat(torpor("warmup").succeeds().out())
+                .startsWith(said("device 0: library load "))
+                .contains("cuInit", "context retain", "first allocation");
+        JsonObject report = torpor("warmup", "--device", "0", "--json").object();
+        assertThat(report.get("totalMs").getAsDouble()).isPositive();
+        assertThat(report.getAsJsonArray("phases")).hasSizeGreaterThanOrEqualTo(5);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"ffm", "jna"})
+    void eitherBindingServes(String provider) {
+        try (Target target = Target.start("--memory", "8M")) {
+            torpor("--provider", provider, "suspend", pid(target)).succeeds();
+            torpor("resume", pid(target), "--provider", provider).succeeds();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void helpNamesEveryCommandAndExitCode() {
+        String help = Cli.bare("--help").succeeds().out();
+        for (String command : Torpor.commandLine().getSubcommands().keySet()) {
+            assertThat(help).contains("\n  " + command);
+            assertThat(Cli.bare(command, "--help").succeeds().out()).contains("Usage: torpor " + command, "--json");
+        }
+        String unwrapped = help.replaceAll("\\s+", " ");
+        for (ExitCode exit : ExitCode.values()) {
+            assertThat(unwrapped).contains(" " + exit.code() + " " + exit.meaning());
+        }
+        assertThat(Cli.bare("--version").succeeds().out()).startsWith("torpor ");
+    }
+}
