@@ -38,6 +38,17 @@ public record GpuUuid(UUID value) {
         buffer.putLong(value.getMostSignificantBits()).putLong(value.getLeastSignificantBits());
     }
 
+    /** Written out, as {@link #hashCode} is: what a record would generate costs a JVM milliseconds at its first use. */
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof GpuUuid uuid && value.equals(uuid.value);
+    }
+
+    @Override
+    public int hashCode() {
+        return value.hashCode();
+    }
+
     @Override
     public String toString() {
         return PREFIX + value;

@@ -40,8 +40,11 @@ final class HostMemory {
 
     private static long leftBy(Path group) {
         long limit = number(ProcFs.readFile(group.resolve("memory.max")));
+        if (limit < 0) {
+            return Long.MAX_VALUE; // without looking at the statistics, which the kernel has to add up
+        }
         long current = number(ProcFs.readFile(group.resolve("memory.current")));
-        return limit < 0 || current < 0 ? Long.MAX_VALUE : Math.max(0, limit - current + reclaimable(group));
+        return current < 0 ? Long.MAX_VALUE : Math.max(0, limit - current + reclaimable(group));
     }
 
     /** File pages that the kernel drops before it refuses memory. */

@@ -1,0 +1,98 @@
+package dev.torpor.benchmarks;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** A program that is started and speaks on its output; closing it ends its input, and waits for its end. */
+final class Child implements AutoCloseable {
+    private final List<String> command;
+    private final Path errors;
+    private final Process process;
+    private final BufferedReader output;
+
+    private Child(List<String> command, Path errors, Process process) {
+        this.command = command;
+        this.errors = errors;
+        this.process = process;
+        output = process.inputReader();
+    }
+
+    static Child start(List<String> command, Map<String, String> environment) {
+        try {
+            Path errors = Files.createTempFile("torpor-bench-", ".err");
+            ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
+            builder.environment().putAll(environment);
+            return new Child(command, errors, builder.start());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Runs it to its end. */
+    static String output(List<String> command, Map<String, String> environment) {
+        try (Child child = start(command, environment)) {
+            child.endInput();
+            StringBuilder text = new StringBuilder();
+            for (String line = child.line(); line != null; line = child.line()) {
+                text.append(line).append('\n');
+            }
+            return text.toString();
+        }
+    }
+
+    private void endInput() {
+        try {
+            process.getOutputStream().close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** The next byte of its output. */
+    int read() {
+        try {
+            return output.read();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Null at the end. */
+    @Nullable
+    String line() {
+        try {
+            return output.readLine();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    /** @throws ChildFailure if it did not end well */
+    @Override
+    public void close() {
+        try {
+            endInput();
+            int status = process.waitFor();
+            String said = Files.readString(errors);
+            Files.delete(errors);
+            if (status != 0) {
+                throw new ChildFailure(status, said.strip(), String.join(" ", command));
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+package dev.torpor.benchmarks;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** One part's results: a table to read, remarks, and every value that was measured. */
+final class Report {
+    final String part;
+    final String title;
+    final List<String> columns;
+    final List<List<String>> rows = new ArrayList<>();
+    final List<String> remarks = new ArrayList<>();
+    final List<Sample> samples = new ArrayList<>();
+
+    Report(String part, String title, String... columns) {
+        this.part = part;
+        this.title = title;
+        this.columns = List.of(columns);
+    }
+
+    void row(String... cells) {
+        rows.add(List.of(cells));
+    }
+
+    void remark(String text) {
+        remarks.add(text);
+    }
+
+    Sample sample(String name, String unit) {
+        Sample sample = new Sample(name, unit);
+        samples.add(sample);
+        return sample;
+    }
+
+    static String number(double value, int digits) {
+        return Double.isNaN(value) ? "–" : String.format(Locale.ROOT, "%." + digits + "f", value);
+    }
+
+    String markdown(Machine machine) {
+        StringBuilder text = new StringBuilder("### " + title + "\n\n" + machine + "\n\n");
+        line(text, columns);
+        line(text, columns.stream().map(column -> "---").toList());
+        rows.forEach(row -> line(text, row));
+        text.append('\n');
+        remarks.forEach(remark -> text.append("- ").append(remark).append('\n'));
+        return text.toString();
+    }
+
+    private static void line(StringBuilder text, List<String> cells) {
+        text.append("| ").append(String.join(" | ", cells)).append(" |\n");
+    }
+}

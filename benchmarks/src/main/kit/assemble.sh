@@ -1,0 +1,48 @@
+#!/bin/bash
+# assemble.sh ROOT TARGET JAR: puts the GPU kit together in TARGET/gpu-kit, beside the runtime that is there already, and packs it.
+set -euo pipefail
+root=$1 target=$2 jar=$3 kit=$2/gpu-kit
+
+mkdir -p "$kit"/{lib,bench,tests/lib,native/target}
+rm -f "$kit"/runtime/lib/server/classes_nocoops.jsa    # for heaps over 32 GB
+
+cp -p "$target/$jar" "$kit/lib"
+for library in "$target"/kit-libraries/*.jar; do
+    case $library in
+        */junit-*|*/byte-buddy-*|*/apiguardian-*) ;;
+        */cuda-*-linux-x86_64.jar) peer=$library ;;
+        *) cp -p "$library" "$kit/lib" ;;
+    esac
+done
+
+# Of bytedeco's 27 native libraries the one with the driver's calls.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+python3 - "$peer" "$kit/lib/${peer##*/}" <<'PYTHON'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as whole, zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED) as part:
+    for entry in whole.infolist():
+        name = entry.filename.rsplit("/", 1)[-1]
+        if not name.startswith("libjni") or name == "libjnicudart.so":
+            part.writestr(entry, whole.read(entry))
+PYTHON
+
+cp -p "$target"/kit-tests/*.jar "$kit/tests/lib"
+for binding in ffm jna; do
+    cp -rp "$root/bindings/$binding/target/test-classes" "$kit/tests/$binding"
+done
+
+cp -rp "$target/native" "$kit/bench/native"
+cp -rp "$root"/native/{Makefile,abi,simulator,programs,shim,early,tests} "$kit/native"
+cp -rp "$root"/native/target/{libtorpor.so,libtorpor_early.so,kernels.ptx,programs,simulator} "$kit/native/target"
+# As what was built may not be newer than what it was built from, or make would build it again there.
+find "$kit/native/target" -type f -exec touch {} +
+
+cp "$root/benchmarks/src/main/kit/run" "$root/benchmarks/src/main/kit/README" "$kit"
+chmod +x "$kit/run"
+"$kit/run" prepare ffm
+
+tar -C "$target" --sort=name --owner=0 --group=0 --transform='s,^gpu-kit,torpor-gpu-kit,' -czf "$target/torpor-gpu-kit.tar.gz" gpu-kit
+size=$(stat -c %s "$target/torpor-gpu-kit.tar.gz")
+echo "torpor-gpu-kit.tar.gz: $((size / 1000000)) MB, unpacked $(du -sm "$kit" | cut -f1) MiB"
+[ "$size" -le 45000000 ] || { echo "The kit must stay under 45 MB."; exit 1; }
