@@ -1,5 +1,6 @@
 #!/bin/bash
-# assemble.sh ROOT TARGET JAR: puts the GPU kit together in TARGET/gpu-kit, beside the runtime that is there already, and packs it.
+# assemble.sh ROOT TARGET JAR: puts the GPU kit together in TARGET/gpu-kit, beside the runtime and
+# the part of bytedeco's native libraries that are there already, and packs it.
 set -euo pipefail
 root=$1 target=$2 jar=$3 kit=$2/gpu-kit
 
@@ -9,23 +10,10 @@ rm -f "$kit"/runtime/lib/server/classes_nocoops.jsa    # for heaps over 32 GB
 cp -p "$target/$jar" "$kit/lib"
 for library in "$target"/kit-libraries/*.jar; do
     case $library in
-        */junit-*|*/byte-buddy-*|*/apiguardian-*) ;;
-        */cuda-*-linux-x86_64.jar) peer=$library ;;
+        */junit-*|*/byte-buddy-*|*/apiguardian-*|*/cuda-*-linux-x86_64.jar) ;;
         *) cp -p "$library" "$kit/lib" ;;
     esac
 done
-
-# Of bytedeco's 27 native libraries the one with the driver's calls.
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-python3 - "$peer" "$kit/lib/${peer##*/}" <<'PYTHON'
-import sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as whole, zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED) as part:
-    for entry in whole.infolist():
-        name = entry.filename.rsplit("/", 1)[-1]
-        if not name.startswith("libjni") or name == "libjnicudart.so":
-            part.writestr(entry, whole.read(entry))
-PYTHON
 
 cp -p "$target"/kit-tests/*.jar "$kit/tests/lib"
 for binding in ffm jna; do

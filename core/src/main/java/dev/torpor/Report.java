@@ -15,6 +15,8 @@ import java.util.StringJoiner;
  * @param start state before
  * @param end state after; {@link ProcessState#UNKNOWN} if the driver did not tell
  * @param checks what was looked at before anything was touched, in wall-clock time
+ * @param queries of it, and of the time after the steps: within cuCheckpointProcessGetState, whose answer comes from a thread
+ *     of the process that may have to wake up
  * @param steps the driver's steps that were done, in their order
  * @param undone the steps that were done after a failure, to get back to the state before
  * @param hostBytesGained what the resident memory of the process grew by; negative if it shrank
@@ -29,6 +31,7 @@ public record Report(
         ProcessState start,
         ProcessState end,
         Duration checks,
+        Duration queries,
         List<Phase> steps,
         List<Phase> undone,
         long hostBytesGained,
@@ -43,9 +46,9 @@ public record Report(
         undone = List.copyOf(undone);
     }
 
-    /** Time within calls of the driver. */
+    /** Time within calls of the driver: steps and state queries. */
     public Duration driverTime() {
-        return sum(steps).plus(sum(undone));
+        return sum(steps).plus(sum(undone)).plus(queries);
     }
 
     /** Time that the library took around the driver's calls. */

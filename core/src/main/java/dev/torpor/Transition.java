@@ -25,6 +25,7 @@ final class Transition {
     private ProcessState start = ProcessState.UNKNOWN;
     private ProcessState end = ProcessState.UNKNOWN;
     private Duration checks = Duration.ZERO;
+    private long queryNanos;
     private long residentBefore;
     private Map<GpuUuid, Long> heldBefore = Map.of();
     private OptionalLong deviceBytes = OptionalLong.empty();
@@ -59,7 +60,7 @@ final class Transition {
 
     Report run() {
         preflight.identify();
-        start = preflight.state(plan.stepTimeout());
+        start = query();
         List<Step> steps = plan.steps(start);
         if (steps.isEmpty()) {
             throw wrongState();
@@ -76,13 +77,22 @@ final class Transition {
         } catch (Bounded.Overdue e) {
             throw unresponsive(steps.get(done.size()));
         }
-        end = preflight.state(plan.stepTimeout());
+        end = query();
         if (end.equals(ProcessState.RUNNING)) {
             deviceBytes = known(preflight.deviceMemory());
         } else if (end.equals(ProcessState.CHECKPOINTED)) {
             preflight.rememberSuspended(heldBefore);
         }
         return report(Optional.empty());
+    }
+
+    private ProcessState query() {
+        long before = System.nanoTime();
+        try {
+            return preflight.state(plan.stepTimeout());
+        } finally {
+            queryNanos += System.nanoTime() - before;
+        }
     }
 
     private void check(List<Step> steps) {
@@ -196,7 +206,7 @@ final class Transition {
 
     private ProcessState stateNow() {
         try {
-            return preflight.alive() ? preflight.state(plan.stepTimeout()) : ProcessState.UNKNOWN;
+            return preflight.alive() ? query() : ProcessState.UNKNOWN;
         } catch (TorporException e) {
             return ProcessState.UNKNOWN;
         }
@@ -228,6 +238,7 @@ final class Transition {
                 start,
                 end,
                 checks,
+                Duration.ofNanos(queryNanos),
                 done,
                 undone,
                 gained,

@@ -36,13 +36,8 @@ final class Forks {
     }
 
     ChainedOptionsBuilder options(Class<?> benchmark) {
-        return options(benchmark, "");
-    }
-
-    /** One method of a benchmark, or all of them. */
-    ChainedOptionsBuilder options(Class<?> benchmark, String method) {
         return new OptionsBuilder()
-                .include(benchmark.getName() + "\\." + method)
+                .include(benchmark.getName() + "\\.")
                 .jvm(java.toString())
                 .jvmArgs(
                         "--enable-native-access=ALL-UNNAMED",

@@ -1,7 +1,5 @@
 package dev.torpor.benchmarks;
 
-import com.google.gson.JsonObject;
-import com.google.gson.JsonParser;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,10 +10,7 @@ import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 
-/**
- * The price of one state query: C, FFM, JNA and bytedeco ask the same target. The driver's share of it drifts by more than a
- * binding costs, so each Java program is compared with C right before and right after it, many times.
- */
+/** The price of one state query: loops in C, FFM, JNA and bytedeco by turns, and what each allocates, from JMH. */
 final class StateReport {
     private static final List<String> PROGRAMS = List.of("ffm", "jna", "bytedeco", "typed");
 
@@ -26,7 +21,7 @@ final class StateReport {
             "State query (cuCheckpointProcessGetState), ns a call",
             "program",
             "median",
-            "above C, paired: median",
+            "above C: median",
             "quartiles",
             "times C's",
             "bytes allocated a call");
@@ -47,43 +42,59 @@ final class StateReport {
 
     Report report() {
         try (Child target = run.target()) {
+            loops(target.pid());
             Forks forks = new Forks(run.scratch(), run.environment());
-            for (int turn = 0; turn < (quick ? 1 : 8); turn++) {
-                PROGRAMS.forEach(program -> compare(forks, program, target.pid()));
-            }
+            Forks.run(options(forks, target.pid())).forEach(this::takeGarbage);
         }
         report.row("C", Report.number(c.median(), 0), "0", "–", "1.000", "–");
         PROGRAMS.forEach(this::row);
         report.remark(
-                "Medians of the means of batches, in C as in JMH. 'typed' is GpuProcess.state() over FFM, which also reads /proc to make sure that the pid still means the same process.");
+                "One process and one thread runs all loops, the one in C (called through FFM once for 200 queries) before and after each other: what the driver takes drifts by more than a binding costs. 'above C' is the median of these paired differences.");
+        report.remark(
+                "'typed' is GpuProcess.state() over FFM, which also reads /proc to make sure that the pid still means the same process.");
         report.remark(
                 "JMH itself allocates some kB an iteration, which counts as a few bytes a call: bytedeco, whose call allocates nothing, shows how many.");
         return report;
     }
 
-    private void compare(Forks forks, String program, long pid) {
-        double before = c(pid);
-        Sample java = new Sample(program, "ns");
-        Forks.run(options(forks, program, pid)).forEach(result -> take(result, program, java));
-        sample(times, program).add(java.median());
-        sample(above, program).add(java.median() - (before + c(pid)) / 2);
+    private void loops(long pid) {
+        List<String> command = List.of(
+                Kit.java(),
+                "-XX:+UseSerialGC",
+                "--enable-native-access=ALL-UNNAMED",
+                "--sun-misc-unsafe-memory-access=allow",
+                "-Dtorpor.native=" + Kit.natives(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                QueryLoops.class.getName(),
+                Kit.own().resolve("libquery.so").toString(),
+                Long.toString(pid),
+                quick ? "3" : "300");
+        for (String line : Child.output(command, run.environment()).split("\n")) {
+            String[] words = line.split(" ");
+            double java = Double.parseDouble(words[2]);
+            double around = Double.parseDouble(words[1]);
+            c.add(around);
+            sample(times, words[0]).add(java);
+            sample(above, words[0]).add(java - around);
+        }
     }
 
-    private ChainedOptionsBuilder options(Forks forks, String program, long pid) {
-        return forks.options(StateQueryBenchmark.class, program)
+    private ChainedOptionsBuilder options(Forks forks, long pid) {
+        return forks.options(StateQueryBenchmark.class)
                 .jvmArgsAppend("-D" + StateQueryBenchmark.PID + "=" + pid)
                 .forks(1)
-                .warmupIterations(quick ? 1 : 4)
+                .warmupIterations(quick ? 1 : 5)
                 .warmupTime(TimeValue.milliseconds(quick ? 100 : 300))
-                .measurementIterations(quick ? 3 : 10)
-                .measurementTime(TimeValue.milliseconds(quick ? 30 : 100))
+                .measurementIterations(quick ? 3 : 5)
+                .measurementTime(TimeValue.milliseconds(quick ? 30 : 300))
                 .addProfiler(GCProfiler.class);
     }
 
-    private void take(RunResult result, String program, Sample java) {
+    private void takeGarbage(RunResult result) {
+        String program = result.getPrimaryResult().getLabel();
         for (BenchmarkResult fork : result.getBenchmarkResults()) {
             for (IterationResult iteration : fork.getIterationResults()) {
-                java.add(iteration.getPrimaryResult().getScore());
                 iteration.getSecondaryResults().forEach((name, value) -> {
                     if (name.endsWith("gc.alloc.rate.norm")) {
                         sample(garbage, program).add(value.getScore());
@@ -96,19 +107,9 @@ final class StateReport {
     private static Sample sample(Map<String, Sample> samples, String program) {
         Sample sample = samples.get(program);
         if (sample == null) {
-            throw new IllegalStateException("an unexpected benchmark: " + program);
+            throw new IllegalStateException("an unexpected program: " + program);
         }
         return sample;
-    }
-
-    private double c(long pid) {
-        List<String> command =
-                List.of(Kit.program("state-query").toString(), Long.toString(pid), quick ? "2000" : "4000");
-        JsonObject result =
-                JsonParser.parseString(Child.output(command, run.environment())).getAsJsonObject();
-        double median = result.get("median").getAsDouble();
-        c.add(median);
-        return median;
     }
 
     private void row(String program) {
