@@ -77,7 +77,7 @@ final class Transition {
         } catch (Bounded.Overdue e) {
             throw unresponsive(steps.get(done.size()));
         }
-        end = query();
+        end = stateNow(); // what succeeded has succeeded, even if the process ends at once
         if (end.equals(ProcessState.RUNNING)) {
             deviceBytes = known(preflight.deviceMemory());
         } else if (end.equals(ProcessState.CHECKPOINTED)) {

@@ -197,6 +197,18 @@ public abstract class FailureContract extends TypedContract {
     }
 
     @Test
+    void aSuspendIsNoFailureWhenOnlyTheStateAfterItCannotBeTold() {
+        try (Target target =
+                Target.start(new SimulatorFaults().fail(STATE + "#2", 999).environment(), "--memory", SMALL)) {
+            GpuProcess process = cuda.process(target.pid());
+            assertThat(process.suspend().end()).isEqualTo(ProcessState.UNKNOWN);
+            assertThat(process.state()).isEqualTo(CHECKPOINTED);
+            process.resume();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
     void aStateThatTheLibraryDoesNotKnowIsReportedAndNothingIsTouched() {
         try (Target target = Target.start(new SimulatorFaults().state(STATE, 42).environment(), "--memory", SMALL)) {
             GpuProcess process = cuda.process(target.pid());
