@@ -11,8 +11,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
 /**
- * A function by its address. A list of parameters is linked when it is first called, and its handle is a constant to the JIT,
- * shared by all functions that have it: hence one class for each, I for an int and J for a long.
+ * A function by its address. Linking a list of parameters costs a JVM milliseconds, so there is one for all functions of up to
+ * five: on x86-64 each integer or pointer has a register of its own, a callee looks at no more of a register than its
+ * parameter is wide, and at no register beyond its parameters. The handle is a constant to the JIT.
  */
 record FfmFunction(MemorySegment address) implements NativeFunction {
     private static MethodHandle link(MemoryLayout result, MemoryLayout... parameters) {
@@ -27,160 +28,76 @@ record FfmFunction(MemorySegment address) implements NativeFunction {
         return new IllegalStateException(thrown);
     }
 
-    private static final class V {
-        static final MethodHandle CALL = link(JAVA_INT);
+    private static final class Five {
+        static final MethodHandle CALL = link(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    }
+
+    private int five(long a, long b, long c, long d, long e) {
+        try {
+            return (int) Five.CALL.invokeExact(address, a, b, c, d, e);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
     }
 
     @Override
     public int call() {
-        try {
-            return (int) V.CALL.invokeExact(address);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class I {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_INT);
+        return five(0, 0, 0, 0, 0);
     }
 
     @Override
     public int call(int a) {
-        try {
-            return (int) I.CALL.invokeExact(address, a);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class J {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_LONG);
+        return five(a, 0, 0, 0, 0);
     }
 
     @Override
     public int call(long a) {
-        try {
-            return (int) J.CALL.invokeExact(address, a);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class IJ {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_INT, JAVA_LONG);
+        return five(a, 0, 0, 0, 0);
     }
 
     @Override
     public int call(int a, long b) {
-        try {
-            return (int) IJ.CALL.invokeExact(address, a, b);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class JI {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_LONG, JAVA_INT);
+        return five(a, b, 0, 0, 0);
     }
 
     @Override
     public int call(long a, int b) {
-        try {
-            return (int) JI.CALL.invokeExact(address, a, b);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class JJ {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_LONG, JAVA_LONG);
+        return five(a, b, 0, 0, 0);
     }
 
     @Override
     public int call(long a, long b) {
-        try {
-            return (int) JJ.CALL.invokeExact(address, a, b);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class IJJ {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG);
+        return five(a, b, 0, 0, 0);
     }
 
     @Override
     public int call(int a, long b, long c) {
-        try {
-            return (int) IJJ.CALL.invokeExact(address, a, b, c);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class JII {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT);
+        return five(a, b, c, 0, 0);
     }
 
     @Override
     public int call(long a, int b, int c) {
-        try {
-            return (int) JII.CALL.invokeExact(address, a, b, c);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class JIJ {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_LONG);
+        return five(a, b, c, 0, 0);
     }
 
     @Override
     public int call(long a, int b, long c) {
-        try {
-            return (int) JIJ.CALL.invokeExact(address, a, b, c);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class JJI {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT);
+        return five(a, b, c, 0, 0);
     }
 
     @Override
     public int call(long a, long b, int c) {
-        try {
-            return (int) JJI.CALL.invokeExact(address, a, b, c);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class JJJ {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+        return five(a, b, c, 0, 0);
     }
 
     @Override
     public int call(long a, long b, long c) {
-        try {
-            return (int) JJJ.CALL.invokeExact(address, a, b, c);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
-    }
-
-    private static final class JJIJJ {
-        static final MethodHandle CALL = link(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG);
+        return five(a, b, c, 0, 0);
     }
 
     @Override
     public int call(long a, long b, int c, long d, long e) {
-        try {
-            return (int) JJIJJ.CALL.invokeExact(address, a, b, c, d, e);
-        } catch (Throwable thrown) {
-            throw unexpected(thrown);
-        }
+        return five(a, b, c, d, e);
     }
 
     private static final class Launch {
