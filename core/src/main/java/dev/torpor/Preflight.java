@@ -162,7 +162,7 @@ final class Preflight {
                     "Process " + pid + " holds " + Sizes.text(needed)
                             + " of device memory, and the host, or the process's cgroup, has only "
                             + Sizes.text(available.getAsLong())
-                            + " for it: free memory or raise the limit; the process was not touched and is still running.");
+                            + " for it: free memory or raise the limit. The process was not touched.");
         }
     }
 
@@ -194,24 +194,25 @@ final class Preflight {
         }
     }
 
-    /** Another controller suspended it, perhaps after having resumed it: the size of the driver's buffer tells what it needs, though not on which GPU. */
+    /**
+     * Another controller suspended it, perhaps after having resumed it: the size of the driver's buffer tells what it needs,
+     * though not on which GPU. A refusal that was not needed can be overruled, a failed restore cannot be undone: so any GPU
+     * must have room.
+     */
     private void checkInferred(DeviceMemory memory, DeviceMap map) {
         OptionalLong needed = CheckpointBuffer.bytes(proc.smaps(pid));
-        long free = 0;
-        StringBuilder holders = new StringBuilder();
-        Set<GpuUuid> devices = memory.devices();
-        for (GpuUuid device : devices) {
-            GpuUuid target = devices.size() == 1 ? map.target(device) : device;
-            free += memory.free(target).orElse(0);
-            holders.append(memory.holders(target));
-        }
-        if (needed.isPresent() && !devices.isEmpty() && needed.getAsLong() + MARGIN > free) {
-            throw tooLittle(
-                    needed.getAsLong(),
-                    devices.size() == 1 ? "on " + devices.iterator().next() : "on all GPUs together",
-                    free,
-                    holders.toString(),
-                    " The need was taken from the size of its largest resident mapping; if that is wrong, turn the check off.");
+        for (GpuUuid device : memory.devices()) {
+            GpuUuid target = map.target(device);
+            long free = memory.free(target).orElse(Long.MAX_VALUE);
+            if (needed.isPresent() && free != Long.MAX_VALUE && needed.getAsLong() + MARGIN > free) {
+                throw tooLittle(
+                        needed.getAsLong(),
+                        "on " + target,
+                        free,
+                        memory.holders(target),
+                        " Another controller suspended it, so the need was taken from its largest resident mapping, and it may"
+                                + " have been on any GPU; if you know better, turn the check off.");
+            }
         }
     }
 
@@ -233,8 +234,8 @@ final class Preflight {
     }
 
     /** @throws TorporException {@link Problem#DEVICE_MAP} */
-    byte[] gpuPairs(DeviceMap map) {
-        return map.isSame() ? new byte[0] : map.completedFor(hostDevices()).toGpuPairs();
+    DeviceMap completed(DeviceMap map) {
+        return map.isSame() ? map : map.completedFor(hostDevices());
     }
 
     private Set<GpuUuid> hostDevices() {

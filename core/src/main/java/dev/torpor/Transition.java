@@ -23,6 +23,7 @@ final class Transition {
     private final List<Phase> done = new ArrayList<>();
     private final List<Phase> undone = new ArrayList<>();
     private ProcessState start = ProcessState.UNKNOWN;
+    private ProcessState reached = ProcessState.UNKNOWN;
     private ProcessState end = ProcessState.UNKNOWN;
     private Duration checks = Duration.ZERO;
     private long queryNanos;
@@ -61,6 +62,7 @@ final class Transition {
     Report run() {
         preflight.identify();
         start = query();
+        reached = start;
         List<Step> steps = plan.steps(start);
         if (steps.isEmpty()) {
             throw wrongState();
@@ -118,9 +120,10 @@ final class Transition {
         if (!map.isSame()) {
             cuda.requireVersion(GPU_PAIRS_VERSION, "GPU pairs", 580);
         }
-        gpuPairs = preflight.gpuPairs(map);
+        DeviceMap complete = preflight.completed(map);
+        gpuPairs = complete.toGpuPairs();
         if (plan.up().checkDeviceMemory()) {
-            preflight.checkDeviceMemory(map);
+            preflight.checkDeviceMemory(complete);
         }
         preflight.prepareRestore();
     }
@@ -137,6 +140,7 @@ final class Transition {
         meter.end();
         if (result == CudaResult.SUCCESS) {
             phases.add(phase);
+            reached = step.to();
         }
         return result;
     }
@@ -187,10 +191,11 @@ final class Transition {
         return new TorporException(failure.problem(), result, message, report(Optional.of(message)));
     }
 
-    /** Back to the state before, from wherever the failure left the process. */
+    /** Back to the state before, from wherever the driver says that the failure left the process, or else from the last step done. */
     private String undo(ProgressMeter meter) {
         gpuPairs = new byte[0];
-        for (Step step : Step.path(stateNow(), start)) {
+        ProcessState now = stateNow();
+        for (Step step : Step.path(now.equals(ProcessState.UNKNOWN) ? reached : now, start)) {
             try {
                 int result = timed(step, undone, meter);
                 if (result != CudaResult.SUCCESS) {

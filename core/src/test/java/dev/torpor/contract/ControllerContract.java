@@ -16,7 +16,8 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** A controller killed at any point leaves a target that another one resumes, with its memory intact. */
 public abstract class ControllerContract extends TypedContract {
@@ -99,50 +100,23 @@ public abstract class ControllerContract extends TypedContract {
                 });
     }
 
-    private void resumes(Target target, ProcessState from) {
-        GpuProcess process = cuda.process(target.pid());
-        assertThat(process.state()).isEqualTo(from);
-        process.resume();
-        target.assertMemoryIntact();
-    }
-
-    @Test
-    void killedWithTheTargetLocked() throws Exception {
-        try (Target target = Target.start("--memory", SMALL)) {
-            killAt("done", target, "lock");
-            resumes(target, ProcessState.LOCKED);
-        }
-    }
-
-    @Test
-    void killedDuringTheCheckpoint() throws Exception {
+    @ParameterizedTest(name = "killed at \"{0}\" of {1}")
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "done | lock | 1",
+                "checkpoint | lock,checkpoint | 2",
+                "done | lock,checkpoint | 2",
+                "restore | lock,checkpoint,restore | 1",
+                "done | lock,checkpoint,restore | 1"
+            })
+    void whatAKilledControllerLeavesIsResumed(String word, String steps, int state) throws Exception {
         try (Target target = Target.start(SLOW, "--memory", "64M")) {
-            killAt("checkpoint", target, "lock,checkpoint");
-            resumes(target, ProcessState.CHECKPOINTED);
-        }
-    }
-
-    @Test
-    void killedWithTheTargetCheckpointed() throws Exception {
-        try (Target target = Target.start("--memory", SMALL)) {
-            killAt("done", target, "lock,checkpoint");
-            resumes(target, ProcessState.CHECKPOINTED);
-        }
-    }
-
-    @Test
-    void killedDuringTheRestore() throws Exception {
-        try (Target target = Target.start(SLOW, "--memory", "64M")) {
-            killAt("restore", target, "lock,checkpoint,restore");
-            resumes(target, ProcessState.LOCKED);
-        }
-    }
-
-    @Test
-    void killedBeforeTheUnlock() throws Exception {
-        try (Target target = Target.start("--memory", SMALL)) {
-            killAt("done", target, "lock,checkpoint,restore");
-            resumes(target, ProcessState.LOCKED);
+            killAt(word, target, steps);
+            GpuProcess process = cuda.process(target.pid());
+            assertThat(process.state()).isEqualTo(ProcessState.of(state));
+            process.resume();
+            target.assertMemoryIntact();
         }
     }
 }

@@ -197,6 +197,34 @@ public abstract class FailureContract extends TypedContract {
     }
 
     @Test
+    void aFailureIsUndoneAlsoWhenTheStateAfterItCannotBeTold() {
+        SimulatorFaults faults = new SimulatorFaults().fail(CHECKPOINT, 999).fail(STATE + "#2", 999);
+        try (Target target = Target.start(faults.environment(), "--memory", SMALL)) {
+            GpuProcess process = cuda.process(target.pid());
+            TorporException e = failure(Problem.DRIVER, process::suspend);
+            assertThat(e.report().orElseThrow().undone()).hasSize(1);
+            assertThat(process.state()).isEqualTo(RUNNING);
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void anUndoingThatDoesNotEndInTimeIsSaidAndEndsByItself() {
+        SimulatorFaults faults =
+                new SimulatorFaults().fail(CHECKPOINT, 999).delay(UNLOCK + "#1", Duration.ofSeconds(2));
+        try (Target target = Target.start(faults.environment(), "--memory", SMALL)) {
+            GpuProcess process = cuda.process(target.pid());
+            assertThat(failure(
+                            Problem.DRIVER,
+                            () -> process.suspend(Suspend.to(Level.CHECKPOINT).stepTimeout(Duration.ofMillis(300)))))
+                    .hasMessageContaining("Undoing it did not end in time: cuCheckpointProcessUnlock still runs.")
+                    .hasMessageEndingWith("Its state is unknown.");
+            assertThat(process.state()).isEqualTo(RUNNING);
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
     void aSuspendIsNoFailureWhenOnlyTheStateAfterItCannotBeTold() {
         try (Target target =
                 Target.start(new SimulatorFaults().fail(STATE + "#2", 999).environment(), "--memory", SMALL)) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.torpor.Cuda;
 import dev.torpor.DeviceMap;
+import dev.torpor.GpuDevice;
 import dev.torpor.GpuProcess;
 import dev.torpor.GpuUuid;
 import dev.torpor.Level;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 
 /** Suspend and resume, and what is refused before anything is touched. Every test ends by looking at the target's memory. */
@@ -168,6 +170,46 @@ public abstract class SuspendContract extends TypedContract {
     }
 
     @Test
+    void aProcessMovesToAnotherGpuAndBack() {
+        List<GpuDevice> devices = cuda.devices();
+        Assumptions.assumeTrue(devices.size() > 1, "needs two GPUs");
+        GpuUuid first = devices.get(0).uuid();
+        GpuUuid second = devices.get(1).uuid();
+        try (Target target = Target.start("--memory", SMALL)) {
+            GpuProcess process = cuda.process(target.pid());
+            process.suspend();
+            process.resume(Resume.defaults().onto(DeviceMap.of(first, second)));
+            assertThat(process.deviceMemory()).containsOnlyKeys(second);
+            target.assertMemoryIntact();
+            process.suspend();
+            process.resume(Resume.defaults().onto(DeviceMap.of(second, first)));
+            assertThat(process.deviceMemory()).containsOnlyKeys(first);
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void theGpuThatAProcessMovesToMustHaveRoom() {
+        List<GpuDevice> devices = cuda.devices();
+        Assumptions.assumeTrue(devices.size() > 1, "needs two GPUs");
+        GpuUuid first = devices.get(0).uuid();
+        GpuUuid second = devices.get(1).uuid();
+        try (Target target = Target.start("--memory", "512M", "--device", "1");
+                Target occupant = Target.start("--memory", SMALL)) {
+            GpuProcess process = cuda.process(target.pid());
+            process.suspend();
+            occupant.tell("alloc " + (freeBytes() - CHECK_MARGIN));
+            // Naming where the first GPU's contents go decides where the second's must: onto the full one.
+            Resume swapped = Resume.defaults().onto(DeviceMap.of(first, second));
+            assertThat(failure(Problem.DEVICE_MEMORY, () -> process.resume(swapped)))
+                    .hasMessageContaining("on " + first);
+            process.resume();
+            occupant.assertMemoryIntact();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
     void aMapOntoAGpuThatIsNotHereIsRefusedBeforeTheRestore() {
         try (Target target = Target.start("--memory", SMALL)) {
             GpuUuid gpu = cuda.devices().get(0).uuid();
@@ -235,7 +277,7 @@ public abstract class SuspendContract extends TypedContract {
             }
             target.tell("alloc " + Math.min(available, freeBytes() - CHECK_MARGIN));
             GpuProcess process = cuda.process(target.pid());
-            assertThat(failure(Problem.HOST_MEMORY, process::suspend)).hasMessageContaining("still running");
+            assertThat(failure(Problem.HOST_MEMORY, process::suspend)).hasMessageContaining("was not touched");
             assertThat(process.state()).isEqualTo(ProcessState.RUNNING);
             target.tell("free");
             process.suspend();
