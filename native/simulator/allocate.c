@@ -44,7 +44,7 @@ CUresult do_cuMemFree_v2(CUdeviceptr address) {
     pthread_rwlock_rdlock(&memory);
     int found = allocation(address) != NULL;
     pthread_rwlock_unlock(&memory);
-    if (!found) return CUDA_ERROR_INVALID_VALUE;
+    if (!found) return host_managed_free(address) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     streams_wait(NULL); /* as the driver does: memory in use stays */
     pthread_rwlock_wrlock(&memory);
     struct range *range = allocation(address);
@@ -84,6 +84,7 @@ static CUresult attribute_of(void *data, CUpointer_attribute attribute, CUdevice
     switch ((int)attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT: memcpy(data, &extent->context, sizeof extent->context); break;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE: memcpy(data, &(unsigned){CU_MEMORYTYPE_DEVICE}, sizeof(unsigned)); break;
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED: memset(data, 0, sizeof(unsigned)); break;
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER: memcpy(data, &address, sizeof address); break;
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: memcpy(data, &extent->device, sizeof extent->device); break;
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: memcpy(data, &extent->base, sizeof extent->base); break;
@@ -101,4 +102,28 @@ CUresult do_cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUd
     pthread_rwlock_unlock(&memory);
     if (found) return attribute_of(data, attribute, address, &extent);
     return host_attribute(data, attribute, address);
+}
+
+static size_t attribute_size(CUpointer_attribute attribute) {
+    switch ((int)attribute) {
+    case CU_POINTER_ATTRIBUTE_CONTEXT:
+    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE: return 8;
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: return 4;
+    default: return 0;
+    }
+}
+
+/* Unlike the call for one: what does not apply, as nothing does to pageable memory, is zero and no error. */
+CUresult do_cuPointerGetAttributes(unsigned count, CUpointer_attribute *attributes, void **data, CUdeviceptr address) {
+    if (!count || !attributes || !data) return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned i = 0; i < count; i++)
+        if (!data[i] || !attribute_size(attributes[i])) return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned i = 0; i < count; i++)
+        if (do_cuPointerGetAttribute(data[i], attributes[i], address)) memset(data[i], 0, attribute_size(attributes[i]));
+    return CUDA_SUCCESS;
 }

@@ -124,6 +124,16 @@ CUresult do_cuDevicePrimaryCtxRelease_v2(CUdevice device) {
     return result;
 }
 
+CUresult do_cuDevicePrimaryCtxReset_v2(CUdevice device) {
+    if (!device_known(device)) return CUDA_ERROR_INVALID_DEVICE;
+    pthread_mutex_lock(&driver.mutex);
+    CUcontext c = find(device, 1);
+    if (c && c->alive) bury(c);
+    if (c) c->retained = 0;
+    pthread_mutex_unlock(&driver.mutex);
+    return c ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 CUresult do_cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned flags) {
     if (!device_known(device)) return CUDA_ERROR_INVALID_DEVICE;
     pthread_mutex_lock(&driver.mutex);

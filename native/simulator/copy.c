@@ -11,7 +11,8 @@ enum { CHUNK = 1 << 20 };
 struct copy {
     CUdeviceptr to, from;
     enum kind to_kind, from_kind;
-    size_t bytes;
+    size_t bytes; /* of a row */
+    size_t rows, to_pitch, from_pitch;
 };
 
 static void *at(CUdeviceptr address) { return (void *)(uintptr_t)address; }
@@ -29,22 +30,31 @@ static CUresult device_to_device(CUdeviceptr to, CUdeviceptr from, size_t bytes)
     return result;
 }
 
+static CUresult move(enum kind to_kind, enum kind from_kind, CUdeviceptr to, CUdeviceptr from, size_t bytes) {
+    if (to_kind == DEVICE && from_kind == DEVICE) return device_to_device(to, from, bytes);
+    if (to_kind == DEVICE) return memory_write(to, at(from), bytes);
+    if (from_kind == DEVICE) return memory_read(from, at(to), bytes);
+    memmove(at(to), at(from), bytes);
+    return CUDA_SUCCESS;
+}
+
+/* word: kinds of to and from, rows, pitches of to and from */
 static void copy_run(struct op *op) {
     CUresult result = CUDA_SUCCESS;
-    const void *source = op->staged ? op->staged : at(op->from);
-    enum kind to = (enum kind)op->word[0], from = (enum kind)op->word[1];
-    if (to == DEVICE && from == DEVICE) result = device_to_device(op->to, op->from, op->bytes);
-    else if (to == DEVICE) result = memory_write(op->to, source, op->bytes);
-    else if (from == DEVICE) result = memory_read(op->from, at(op->to), op->bytes);
-    else memmove(at(op->to), source, op->bytes);
+    CUdeviceptr from = op->staged ? (CUdeviceptr)(uintptr_t)op->staged : op->from;
+    size_t from_pitch = op->staged ? op->bytes : op->word[4];
+    for (size_t row = 0; row < op->word[2] && !result; row++)
+        result = move((enum kind)op->word[0], (enum kind)op->word[1], op->to + row * op->word[3], from + row * from_pitch, op->bytes);
     if (result) op_failed(op, result);
 }
 
 static CUresult check(const struct copy *copy) {
     int device = context_current()->device;
     CUresult result = CUDA_SUCCESS;
-    if (copy->to_kind == DEVICE) result = memory_check(copy->to, copy->bytes, 1, device);
-    if (!result && copy->from_kind == DEVICE) result = memory_check(copy->from, copy->bytes, 0, device);
+    for (size_t row = 0; row < copy->rows && !result; row++) {
+        if (copy->to_kind == DEVICE) result = memory_check(copy->to + row * copy->to_pitch, copy->bytes, 1, device);
+        if (!result && copy->from_kind == DEVICE) result = memory_check(copy->from + row * copy->from_pitch, copy->bytes, 0, device);
+    }
     if (!result && ((copy->to_kind == HOST && !copy->to) || (copy->from_kind == HOST && !copy->from))) result = CUDA_ERROR_INVALID_VALUE;
     return result;
 }
@@ -56,12 +66,15 @@ static struct op *copy_op(const struct copy *copy, CUstream stream) {
     op->bytes = copy->bytes;
     op->word[0] = copy->to_kind;
     op->word[1] = copy->from_kind;
+    op->word[2] = copy->rows;
+    op->word[3] = copy->to_pitch;
+    op->word[4] = copy->from_pitch;
     return op;
 }
 
 static CUresult copy_now(struct copy copy) {
     CUstream stream;
-    if (!copy.bytes) return CUDA_SUCCESS;
+    if (!copy.bytes || !copy.rows) return CUDA_SUCCESS;
     CUresult result = check(&copy);
     if (!result) result = stream_find(NULL, &stream);
     if (result) return result;
@@ -71,19 +84,26 @@ static CUresult copy_now(struct copy copy) {
     return CUDA_SUCCESS;
 }
 
+static int pageable(enum kind kind, CUdeviceptr address, const struct copy *copy, size_t pitch) {
+    return kind == HOST && !host_pinned(at(address), (copy->rows - 1) * pitch + copy->bytes);
+}
+
+static void *staged(const struct copy *copy) {
+    char *rows = malloc(copy->bytes * copy->rows);
+    for (size_t row = 0; rows && row < copy->rows; row++)
+        memcpy(rows + row * copy->bytes, at(copy->from + row * copy->from_pitch), copy->bytes);
+    return rows;
+}
+
 /* Pageable memory is read before the call returns, and written before it returns; pinned memory is neither. */
 static CUresult copy_later(struct copy copy, CUstream handle) {
     CUstream stream;
     CUresult result = stream_find(handle, &stream);
-    if (result || !copy.bytes) return result;
+    if (result || !copy.bytes || !copy.rows) return result;
     if ((result = check(&copy))) return result;
     struct op *op = copy_op(&copy, stream);
-    if (copy.from_kind == HOST && !host_pinned(at(copy.from), copy.bytes)) {
-        op->staged = malloc(copy.bytes);
-        if (!op->staged) return free(op), CUDA_ERROR_OUT_OF_MEMORY;
-        memcpy(op->staged, at(copy.from), copy.bytes);
-    }
-    if (copy.to_kind == HOST && !host_pinned(at(copy.to), copy.bytes)) return op_perform(op, stream);
+    if (pageable(copy.from_kind, copy.from, &copy, copy.from_pitch) && !(op->staged = staged(&copy))) return free(op), CUDA_ERROR_OUT_OF_MEMORY;
+    if (pageable(copy.to_kind, copy.to, &copy, copy.to_pitch)) return op_perform(op, stream);
     op_submit(op, stream);
     return CUDA_SUCCESS;
 }
@@ -96,19 +116,49 @@ static enum kind kind_of(CUdeviceptr address) {
     return kind;
 }
 
-static struct copy unified(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
-    return (struct copy){to, from, kind_of(to), kind_of(from), bytes};
+static struct copy straight(CUdeviceptr to, enum kind to_kind, CUdeviceptr from, enum kind from_kind, size_t bytes) {
+    return (struct copy){to, from, to_kind, from_kind, bytes, 1, bytes, bytes};
 }
 
-static struct copy upload(CUdeviceptr to, const void *from, size_t bytes) {
-    return (struct copy){to, (CUdeviceptr)(uintptr_t)from, DEVICE, HOST, bytes};
+static CUdeviceptr host(const void *address) { return (CUdeviceptr)(uintptr_t)address; }
+static struct copy unified(CUdeviceptr to, CUdeviceptr from, size_t n) { return straight(to, kind_of(to), from, kind_of(from), n); }
+static struct copy upload(CUdeviceptr to, const void *from, size_t n) { return straight(to, DEVICE, host(from), HOST, n); }
+static struct copy download(void *to, CUdeviceptr from, size_t n) { return straight(host(to), HOST, from, DEVICE, n); }
+static struct copy across(CUdeviceptr to, CUdeviceptr from, size_t n) { return straight(to, DEVICE, from, DEVICE, n); }
+
+static CUresult side(CUmemorytype type, const void *in_host, CUdeviceptr in_device, CUdeviceptr *address, enum kind *kind) {
+    *kind = type == CU_MEMORYTYPE_HOST ? HOST : type == CU_MEMORYTYPE_DEVICE ? DEVICE : kind_of(in_device);
+    *address = type == CU_MEMORYTYPE_HOST ? host(in_host) : in_device;
+    if (type == CU_MEMORYTYPE_ARRAY) return CUDA_ERROR_NOT_SUPPORTED;
+    return type >= CU_MEMORYTYPE_HOST && type <= CU_MEMORYTYPE_UNIFIED ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-static struct copy download(void *to, CUdeviceptr from, size_t bytes) {
-    return (struct copy){(CUdeviceptr)(uintptr_t)to, from, HOST, DEVICE, bytes};
+static int fits(size_t x, size_t width, size_t height, size_t pitch) { return height <= 1 || (x <= pitch && width <= pitch - x); }
+
+static CUresult rectangle(const CUDA_MEMCPY2D *d, struct copy *copy) {
+    if (!d) return CUDA_ERROR_INVALID_VALUE;
+    *copy = (struct copy){.bytes = d->WidthInBytes, .rows = d->Height, .to_pitch = d->dstPitch, .from_pitch = d->srcPitch};
+    CUresult result = side(d->srcMemoryType, d->srcHost, d->srcDevice, &copy->from, &copy->from_kind);
+    if (!result) result = side(d->dstMemoryType, d->dstHost, d->dstDevice, &copy->to, &copy->to_kind);
+    if (result) return result;
+    if (!fits(d->srcXInBytes, d->WidthInBytes, d->Height, d->srcPitch)) return CUDA_ERROR_INVALID_VALUE;
+    if (!fits(d->dstXInBytes, d->WidthInBytes, d->Height, d->dstPitch)) return CUDA_ERROR_INVALID_VALUE;
+    copy->from += d->srcY * d->srcPitch + d->srcXInBytes;
+    copy->to += d->dstY * d->dstPitch + d->dstXInBytes;
+    return CUDA_SUCCESS;
 }
 
-static struct copy across(CUdeviceptr to, CUdeviceptr from, size_t bytes) { return (struct copy){to, from, DEVICE, DEVICE, bytes}; }
+CUresult do_cuMemcpy2D_v2(const CUDA_MEMCPY2D *description) {
+    struct copy copy;
+    CUresult result = rectangle(description, &copy);
+    return result ? result : copy_now(copy);
+}
+
+CUresult do_cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *description, CUstream stream) {
+    struct copy copy;
+    CUresult result = rectangle(description, &copy);
+    return result ? result : copy_later(copy, stream);
+}
 
 CUresult do_cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t n) { return copy_now(unified(to, from, n)); }
 CUresult do_cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t n) { return copy_now(upload(to, from, n)); }

@@ -98,7 +98,8 @@ struct mapping *mapping_at(CUdeviceptr address);
 struct mapping *mapping_from(CUdeviceptr address); /* the first that ends after address */
 
 /* host.c */
-int host_pinned(const void *address, size_t bytes);
+int host_managed_free(CUdeviceptr address); /* 0: it is no managed memory */
+int host_pinned(const void *address, size_t bytes); /* or managed: what device and host alike reach */
 CUresult host_attribute(void *data, CUpointer_attribute attribute, CUdeviceptr address);
 
 /* stream.c, queue.c */
@@ -119,7 +120,9 @@ struct op {
     CUhostFn function;
     CUstream stream;
 };
+extern _Thread_local int null_is_per_thread; /* in the call that is being made */
 CUresult stream_find(CUstream handle, CUstream *stream);
+int stream_is_handle(CUstream handle); /* and not one of the names of a default stream */
 CUstream stream_open(CUcontext context, unsigned flags);
 void stream_make_standard(CUstream stream);
 void streams_close(CUcontext context);

@@ -65,14 +65,21 @@ static CUresult call_end(struct call *call, CUresult result) {
     return result;
 }
 
-#define DRIVER(name, since, needs, locked, parameters, arguments) \
-    CUresult do_##name parameters; \
-    __attribute__((visibility("default"))) CUresult name parameters { \
+#define EXPORT(exported, name, own_stream, needs, locked, parameters, arguments) \
+    __attribute__((visibility("default"))) CUresult exported parameters { \
         struct call call; \
         CUresult result; \
+        null_is_per_thread = own_stream; \
         if (call_begin(&call, #name, needs, locked, &result)) result = do_##name arguments; \
         return call_end(&call, result); \
     }
+#define DRIVER(name, since, needs, locked, parameters, arguments) \
+    CUresult do_##name parameters; \
+    EXPORT(name, name, 0, needs, locked, parameters, arguments)
+#define PER_THREAD(suffix, name, since, needs, locked, parameters, arguments) \
+    __typeof__(name) name##_##suffix; \
+    DRIVER(name, since, needs, locked, parameters, arguments) \
+    EXPORT(name##_##suffix, name, 1, needs, locked, parameters, arguments)
 #include "functions.h"
 #undef DRIVER
 
@@ -82,11 +89,12 @@ __attribute__((visibility("default"))) extern const char torporSimulatorBuild[];
 const char torporSimulatorBuild[] = TORPOR_VERSION;
 
 /* The names asked for are base names: a suffix _vN is not part of them. */
-static const struct export { const char *name; int since; void *pointer; } exports[] = {
-#define DRIVER(name, since, needs, locked, parameters, arguments) {#name, since, (void *)name},
+static const struct export { const char *name; int since; void *pointer, *per_thread; } exports[] = {
+#define DRIVER(name, since, needs, locked, parameters, arguments) {#name, since, (void *)name, (void *)name},
+#define PER_THREAD(suffix, name, since, needs, locked, parameters, arguments) {#name, since, (void *)name, (void *)name##_##suffix},
 #include "functions.h"
 #undef DRIVER
-    {"torporSimulatorVersion", 0, (void *)torporSimulatorVersion},
+    {"torporSimulatorVersion", 0, (void *)torporSimulatorVersion, (void *)torporSimulatorVersion},
 };
 
 static const char *exported_name(const char *asked) {
@@ -95,20 +103,20 @@ static const char *exported_name(const char *asked) {
     return NULL;
 }
 
-static void *look_up(const char *symbol, int version, int *status) {
+static void *look_up(const char *symbol, int version, int per_thread, int *status) {
     *status = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
     for (size_t i = 0; i < sizeof exports / sizeof exports[0]; i++) {
         if (!is_base_name(exports[i].name, symbol)) continue;
         *status = exports[i].since <= version ? CU_GET_PROC_ADDRESS_SUCCESS : CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;
-        return *status ? NULL : exports[i].pointer;
+        return *status ? NULL : per_thread ? exports[i].per_thread : exports[i].pointer;
     }
     return NULL;
 }
 
 CUresult do_cuGetProcAddress_v2(const char *symbol, void **pfn, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status) {
     int found;
-    if (!symbol || !pfn || flags > 2) return CUDA_ERROR_INVALID_VALUE;
-    *pfn = look_up(symbol, version, &found);
+    if (!symbol || !pfn || flags > CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM) return CUDA_ERROR_INVALID_VALUE;
+    *pfn = look_up(symbol, version, flags == CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, &found);
     if (status) *status = (CUdriverProcAddressQueryResult)found;
     return CUDA_SUCCESS;
 }

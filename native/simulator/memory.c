@@ -204,6 +204,7 @@ static size_t piece(CUdeviceptr at, size_t bytes, int write, int device, uint64_
 
 CUresult memory_check(CUdeviceptr at, size_t bytes, int write, int device) {
     CUresult result = CUDA_SUCCESS;
+    if (host_pinned((void *)(uintptr_t)at, bytes)) return CUDA_SUCCESS;
     pthread_rwlock_rdlock(&memory);
     while (bytes && !result) {
         uint64_t offset;
@@ -218,6 +219,8 @@ CUresult memory_check(CUdeviceptr at, size_t bytes, int write, int device) {
 
 static CUresult transfer(CUdeviceptr at, char *host, size_t bytes, int write) {
     CUresult result = CUDA_SUCCESS;
+    char *shared = (char *)(uintptr_t)at;
+    if (host_pinned(shared, bytes)) return memmove(write ? shared : host, write ? host : shared, bytes), result;
     pthread_rwlock_rdlock(&memory);
     while (bytes) {
         uint64_t offset;

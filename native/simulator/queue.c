@@ -88,6 +88,7 @@ CUstream stream_open(CUcontext context, unsigned flags) {
         s->flags = flags;
         s->alive = 1;
         s->standard = 0;
+        s->owner = NULL;
     }
     pthread_mutex_unlock(&queue_mutex);
     return s;
@@ -102,13 +103,33 @@ void stream_make_standard(CUstream stream) {
 CUresult stream_find(CUstream handle, CUstream *stream) {
     CUcontext context = context_current();
     *stream = context->standard;
-    if (!handle || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD) return CUDA_SUCCESS;
+    if (handle == CU_STREAM_PER_THREAD || (!handle && null_is_per_thread)) {
+        *stream = stream_own(context);
+        return *stream ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    if (!stream_is_handle(handle)) return CUDA_SUCCESS;
     CUresult result = CUDA_ERROR_INVALID_HANDLE;
     pthread_mutex_lock(&queue_mutex);
     for (CUstream s = streams; s; s = s->next)
         if (s == handle && s->alive && !s->standard) *stream = s, result = CUDA_SUCCESS;
     pthread_mutex_unlock(&queue_mutex);
     return result;
+}
+
+CUstream stream_owned(CUcontext context, const void *owner) {
+    CUstream found = NULL;
+    pthread_mutex_lock(&queue_mutex);
+    for (CUstream s = streams; s; s = s->next)
+        if (s->alive && s->owner == owner && s->context == context) found = s;
+    pthread_mutex_unlock(&queue_mutex);
+    return found;
+}
+
+void streams_disown(const void *owner) {
+    pthread_mutex_lock(&queue_mutex);
+    for (CUstream s = streams; s; s = s->next)
+        if (s->owner == owner) s->owner = NULL, s->alive = 0;
+    pthread_mutex_unlock(&queue_mutex);
 }
 
 struct op *op_new(CUstream stream, void (*run)(struct op *)) {

@@ -2,6 +2,28 @@
 
 #include <stdlib.h>
 
+_Thread_local int null_is_per_thread;
+
+/* The address of the byte is the thread's name while it lives; the key tells of its end. */
+static _Thread_local char self;
+static pthread_key_t ended;
+static void thread_ended(void *thread) { streams_disown(thread); }
+static void make_key(void) { pthread_key_create(&ended, thread_ended); }
+
+CUstream stream_own(CUcontext context) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    CUstream stream = stream_owned(context, &self);
+    if (stream || !(stream = stream_open(context, CU_STREAM_DEFAULT))) return stream;
+    pthread_once(&once, make_key);
+    pthread_setspecific(ended, &self);
+    pthread_mutex_lock(&queue_mutex);
+    stream->owner = &self;
+    pthread_mutex_unlock(&queue_mutex);
+    return stream;
+}
+
+int stream_is_handle(CUstream handle) { return handle && handle != CU_STREAM_LEGACY && handle != CU_STREAM_PER_THREAD; }
+
 CUresult do_cuStreamCreate(CUstream *stream, unsigned flags) {
     if (!stream || flags > CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
     CUstream created = stream_open(context_current(), flags);
@@ -17,7 +39,7 @@ CUresult do_cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int pri
 
 CUresult do_cuStreamDestroy_v2(CUstream handle) {
     CUstream stream;
-    if (stream_find(handle, &stream) || stream->standard) return CUDA_ERROR_INVALID_HANDLE;
+    if (!stream_is_handle(handle) || stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
     pthread_mutex_lock(&queue_mutex);
     stream->alive = 0; /* what it was given still runs */
     pthread_mutex_unlock(&queue_mutex);

@@ -60,6 +60,9 @@ void load_driver(void) {
         exit(2);
     }
 #define DRIVER(name, since, needs, locked, parameters, arguments) cu.name = (__typeof__(name) *)dlsym(driver_library, #name);
+#define PER_THREAD(suffix, name, ...) \
+    DRIVER(name, __VA_ARGS__) \
+    cu.name##_##suffix = (__typeof__(name) *)dlsym(driver_library, #name "_" #suffix);
 #include "../simulator/functions.h"
 #undef DRIVER
 }

@@ -23,9 +23,10 @@ void fail_at(const char *file, int line, const char *format, ...) __attribute__(
     } while (0)
 #define OK(expression) EXPECT_IS(0, expression)
 
-/* Every function of the driver: cu.cuInit(0). */
+/* Every function of the driver: cu.cuInit(0), cu.cuMemcpy_ptds(...). */
 extern struct calls {
 #define DRIVER(name, since, needs, locked, parameters, arguments) __typeof__(name) *name;
+#define PER_THREAD(suffix, name, ...) DRIVER(name, __VA_ARGS__) __typeof__(name) *name##_##suffix;
 #include "../simulator/functions.h"
 #undef DRIVER
 } cu;

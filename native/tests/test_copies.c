@@ -52,6 +52,72 @@ static void pageableMemoryMayBeReusedAtOnce(void) {
     OK(cu.cuStreamDestroy_v2(stream));
 }
 
+enum { WIDTH = 30, ROWS = 5, PITCH = 48 };
+
+static CUDA_MEMCPY2D rectangle_to_device(CUdeviceptr to, const void *from) {
+    return (CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = from, .srcPitch = WIDTH, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                           .dstDevice = to, .dstXInBytes = 3, .dstY = 1, .dstPitch = PITCH, .WidthInBytes = WIDTH, .Height = ROWS};
+}
+
+static void expect_rectangle(const char *in, CUdeviceptr d) {
+    char out[(ROWS + 1) * PITCH];
+    OK(cu.cuMemcpyDtoH_v2(out, d, sizeof out));
+    for (int row = 0; row < ROWS; row++) {
+        EXPECT(!memcmp(out + (row + 1) * PITCH + 3, in + row * WIDTH, WIDTH));
+        EXPECT(out[(row + 1) * PITCH + 2] == 'z' && out[(row + 1) * PITCH + 3 + WIDTH] == 'z');
+    }
+}
+
+static void rectanglesKeepToTheirPitch(void) {
+    char in[ROWS * WIDTH], back[ROWS * WIDTH] = {0};
+    CUdeviceptr d;
+    CUDA_MEMCPY2D up, down;
+    for (size_t i = 0; i < sizeof in; i++) in[i] = (char)(i * 11);
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, (ROWS + 1) * PITCH));
+    OK(cu.cuMemsetD8_v2(d, 'z', (ROWS + 1) * PITCH));
+    up = rectangle_to_device(d, in);
+    OK(cu.cuMemcpy2D_v2(&up));
+    expect_rectangle(in, d);
+    down = (CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_UNIFIED, .srcDevice = d, .srcXInBytes = 3, .srcY = 1, .srcPitch = PITCH,
+                           .dstMemoryType = CU_MEMORYTYPE_UNIFIED, .dstDevice = (CUdeviceptr)(uintptr_t)back, .dstPitch = WIDTH,
+                           .WidthInBytes = WIDTH, .Height = ROWS};
+    OK(cu.cuMemcpy2D_v2(&down));
+    EXPECT(!memcmp(in, back, sizeof in));
+}
+
+static void rectanglesOfPageableMemoryAreReadAtOnce(void) {
+    char in[ROWS * WIDTH], want[ROWS * WIDTH];
+    CUdeviceptr d;
+    CUstream stream;
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, (ROWS + 1) * PITCH));
+    OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    OK(cu.cuMemsetD8Async(d, 'z', (ROWS + 1) * PITCH, stream));
+    memset(in, 'a', sizeof in);
+    memset(want, 'a', sizeof want);
+    CUDA_MEMCPY2D up = rectangle_to_device(d, in);
+    OK(cu.cuMemcpy2DAsync_v2(&up, stream));
+    memset(in, 'b', sizeof in);
+    OK(cu.cuStreamSynchronize(stream));
+    expect_rectangle(want, d);
+}
+
+static void rectanglesThatDoNotFitAreRefused(void) {
+    char in[ROWS * WIDTH] = {0};
+    CUdeviceptr d;
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, (ROWS + 1) * PITCH));
+    CUDA_MEMCPY2D narrow = rectangle_to_device(d, in), high = narrow, none = narrow;
+    narrow.dstPitch = WIDTH - 1;
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemcpy2D_v2(&narrow));
+    high.dstY = ROWS;
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemcpy2D_v2(&high));
+    none.Height = 0;
+    OK(cu.cuMemcpy2D_v2(&none));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemcpy2D_v2(NULL));
+}
+
 /* Random allocations, copies, fills and frees against a shadow in host memory. */
 enum { SLOTS = 12, STEPS = 150, LARGEST = 2 * MB + 4 * KB };
 struct stress {
@@ -156,6 +222,9 @@ int main(void) {
     RUN(everyWidthFillsItsPattern);
     RUN(copiesBetweenDevicesAndThroughPlainPointers);
     RUN(pageableMemoryMayBeReusedAtOnce);
+    RUN(rectanglesKeepToTheirPitch);
+    RUN(rectanglesOfPageableMemoryAreReadAtOnce);
+    RUN(rectanglesThatDoNotFitAreRefused);
     RUN(threadsAndStreamsDoNotDisturbEachOther);
     return summary();
 }

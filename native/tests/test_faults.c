@@ -88,6 +88,27 @@ static void aCallFailsWhenItIsToldTo(void) {
     EXPECT_IS(CUDA_ERROR_LAUNCH_FAILED, cu.cuCtxSynchronize());
 }
 
+static void pinnedAllocationsFailWhenTheyAreToldTo(void) {
+    void *pinned = NULL;
+    withFaults("cuMemHostAlloc#2=2;cuMemAllocHost=2");
+    use_device(0);
+    OK(cu.cuMemHostAlloc(&pinned, 4096, 0));
+    OK(cu.cuMemFreeHost(pinned));
+    pinned = NULL;
+    EXPECT_IS(CUDA_ERROR_OUT_OF_MEMORY, cu.cuMemHostAlloc(&pinned, 4096, 0));
+    EXPECT_IS(CUDA_ERROR_OUT_OF_MEMORY, cu.cuMemAllocHost_v2(&pinned, 4096));
+    EXPECT(!pinned);
+}
+
+static void aFaultIsForThePerThreadFormToo(void) {
+    CUdeviceptr d;
+    withFaults("cuMemcpyDtoH#2=719");
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, 16));
+    OK(cu.cuMemcpyDtoH_v2((char[16]){0}, d, 16));
+    EXPECT_IS(CUDA_ERROR_LAUNCH_FAILED, cu.cuMemcpyDtoH_v2_ptds((char[16]){0}, d, 16));
+}
+
 static void theControllersFaultsComeFirst(void) {
     const char *const environment[] = {"TORPOR_SIM_FAULTS=cuCheckpointProcessLock=delay:30,800", NULL};
     withFaults("cuCheckpointProcessLock#1=304");
@@ -154,6 +175,8 @@ int main(void) {
     RUN(entriesForNvmlAreNotForTheDriver);
     RUN(malformedEntriesAreRefused);
     RUN(aCallFailsWhenItIsToldTo);
+    RUN(pinnedAllocationsFailWhenTheyAreToldTo);
+    RUN(aFaultIsForThePerThreadFormToo);
     RUN(theControllersFaultsComeFirst);
     RUN(aFailureMayHideThatTheWorkIsDone);
     RUN(aStateCanBeReported);

@@ -74,6 +74,78 @@ static void pinnedMemoryIsKnown(void) {
     EXPECT_IS(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, cu.cuMemHostUnregister(own));
 }
 
+static void severalAttributesAreAskedForAtOnce(void) {
+    CUpointer_attribute which[] = {CU_POINTER_ATTRIBUTE_CONTEXT, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_RANGE_SIZE, CU_POINTER_ATTRIBUTE_IS_MANAGED};
+    CUcontext mine = use_device(0), context = NULL;
+    unsigned type = 0, managed = 9;
+    size_t size = 0;
+    void *data[] = {&context, &type, &size, &managed};
+    CUdeviceptr d;
+    OK(cu.cuMemAlloc_v2(&d, 3 << 20));
+    OK(cu.cuPointerGetAttributes(4, which, data, d + 5));
+    EXPECT(context == mine && type == CU_MEMORYTYPE_DEVICE && size == 3 << 20);
+    EXPECT_IS(0, managed & 0xff);
+}
+
+static void attributesOfPageableMemoryAreNothingAndNoError(void) {
+    CUpointer_attribute which[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_CONTEXT, CU_POINTER_ATTRIBUTE_DEVICE_POINTER};
+    unsigned type = 9;
+    CUcontext context = use_device(0);
+    CUdeviceptr there = 9;
+    void *data[] = {&type, &context, &there};
+    OK(cu.cuPointerGetAttributes(3, which, data, (CUdeviceptr)(uintptr_t)data));
+    EXPECT(type == 0 && !context && !there);
+    which[1] = (CUpointer_attribute)9999;
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuPointerGetAttributes(3, which, data, (CUdeviceptr)(uintptr_t)data));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuPointerGetAttributes(0, which, data, 0));
+}
+
+static void managedMemoryIsOfBothSides(void) {
+    CUdeviceptr m, d;
+    unsigned managed = 0, type = 0;
+    char out[4096];
+    use_device(0);
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemAllocManaged(&m, 4096, 0));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemAllocManaged(&m, 0, CU_MEM_ATTACH_GLOBAL));
+    OK(cu.cuMemAllocManaged(&m, 4096, CU_MEM_ATTACH_GLOBAL));
+    OK(cu.cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, m));
+    OK(cu.cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, m));
+    EXPECT(managed == 1 && type == CU_MEMORYTYPE_DEVICE);
+    memset((void *)(uintptr_t)m, 'm', 4096);
+    OK(cu.cuMemAlloc_v2(&d, 4096));
+    OK(cu.cuMemcpyDtoD_v2(d, m, 4096));
+    OK(cu.cuMemcpyDtoH_v2(out, d, 4096));
+    EXPECT(out[0] == 'm' && out[4095] == 'm');
+    OK(cu.cuMemsetD8_v2(m, 'n', 4096));
+    OK(cu.cuCtxSynchronize());
+    EXPECT(((char *)(uintptr_t)m)[4095] == 'n');
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemFreeHost((void *)(uintptr_t)m));
+    OK(cu.cuMemFree_v2(m));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemFree_v2(m));
+}
+
+static void aResetEndsThePrimaryContextHoweverOftenItIsRetained(void) {
+    unsigned flags;
+    int active = -1;
+    size_t before, after, total;
+    CUdeviceptr d;
+    CUcontext context = use_device(0);
+    OK(cu.cuMemGetInfo_v2(&before, &total));
+    OK(cu.cuDevicePrimaryCtxRetain(&context, 0));
+    OK(cu.cuMemAlloc_v2(&d, 64 << 20));
+    OK(cu.cuDevicePrimaryCtxReset_v2(0));
+    OK(cu.cuDevicePrimaryCtxGetState(0, &flags, &active));
+    EXPECT_IS(0, active);
+    EXPECT_IS(CUDA_ERROR_CONTEXT_IS_DESTROYED, cu.cuMemAlloc_v2(&d, 16));
+    OK(cu.cuDevicePrimaryCtxReset_v2(0));
+    EXPECT_IS(CUDA_ERROR_INVALID_DEVICE, cu.cuDevicePrimaryCtxReset_v2(99));
+    OK(cu.cuDevicePrimaryCtxRetain(&context, 0));
+    OK(cu.cuCtxSetCurrent(context));
+    OK(cu.cuMemGetInfo_v2(&after, &total));
+    EXPECT(after + (32 << 20) >= before);
+    OK(cu.cuDevicePrimaryCtxRelease_v2(0));
+}
+
 static void primaryContextEndsWithItsLastRelease(void) {
     unsigned flags;
     int active = -1;
@@ -123,6 +195,10 @@ int main(void) {
     RUN(accessBeyondAnAllocationIsRefused);
     RUN(addressesTellWhereTheyBelong);
     RUN(pinnedMemoryIsKnown);
+    RUN(severalAttributesAreAskedForAtOnce);
+    RUN(attributesOfPageableMemoryAreNothingAndNoError);
+    RUN(managedMemoryIsOfBothSides);
+    RUN(aResetEndsThePrimaryContextHoweverOftenItIsRetained);
     RUN(primaryContextEndsWithItsLastRelease);
     RUN(contextsStack);
     RUN(freeMemoryFollowsAllocations);

@@ -1,5 +1,6 @@
 #include "harness.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 static _Atomic int step;
@@ -76,6 +77,47 @@ static void nonBlockingStreamsDoNotWaitForTheNullStream(void) {
     EXPECT_IS(1, seen_first);
 }
 
+static void *work_of_another_thread(void *context) {
+    OK(cu.cuCtxSetCurrent(context));
+    OK(cu.cuStreamQuery(CU_STREAM_PER_THREAD));
+    OK(cu.cuStreamQuery_ptsz(NULL));
+    OK(cu.cuLaunchHostFunc_ptsz(NULL, second, &seen_second));
+    return NULL;
+}
+
+static void everyThreadHasADefaultStreamOfItsOwn(void) {
+    pthread_t thread;
+    CUcontext context = use_device(0);
+    OK(cu.cuLaunchHostFunc(CU_STREAM_PER_THREAD, first, &seen_first));
+    EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuStreamQuery_ptsz(NULL));
+    pthread_create(&thread, NULL, work_of_another_thread, context);
+    pthread_join(thread, NULL);
+    OK(cu.cuCtxSynchronize()); /* what a thread leaves behind is done all the same */
+    EXPECT(seen_first && seen_second);
+}
+
+static void aThreadsStreamAndTheNullStreamWaitForEachOther(void) {
+    use_device(0);
+    OK(cu.cuLaunchHostFunc_ptsz(NULL, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(NULL, second, &seen_second));
+    OK(cu.cuStreamSynchronize(NULL));
+    EXPECT(seen_first == 1 && seen_second == 2);
+    OK(cu.cuLaunchHostFunc(CU_STREAM_LEGACY, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(CU_STREAM_PER_THREAD, second, &seen_second));
+    OK(cu.cuStreamSynchronize_ptsz(NULL));
+    EXPECT(seen_first == 3 && seen_second == 4);
+}
+
+static void perThreadCopiesWaitForTheirThreadsWork(void) {
+    CUdeviceptr d;
+    char out[16] = {0};
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, sizeof out));
+    OK(cu.cuMemsetD8Async(d, 'p', sizeof out, CU_STREAM_PER_THREAD));
+    OK(cu.cuMemcpyDtoH_v2_ptds(out, d, sizeof out));
+    EXPECT(out[0] == 'p' && out[15] == 'p');
+}
+
 static void callbacksAreCalled(void) {
     CUstream s;
     unsigned flags = 9;
@@ -109,6 +151,9 @@ int main(void) {
     RUN(theNullStreamWaitsForBlockingStreams);
     RUN(blockingStreamsWaitForTheNullStream);
     RUN(nonBlockingStreamsDoNotWaitForTheNullStream);
+    RUN(everyThreadHasADefaultStreamOfItsOwn);
+    RUN(aThreadsStreamAndTheNullStreamWaitForEachOther);
+    RUN(perThreadCopiesWaitForTheirThreadsWork);
     RUN(callbacksAreCalled);
     RUN(eventsMeasureTime);
     return summary();

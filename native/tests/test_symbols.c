@@ -23,9 +23,27 @@ static void procAddressAnswersByBaseNameAndVersion(void) {
     EXPECT_IS(1, status_of("cuMemAlloc_v2", 13000, &pointer));
 }
 
+static void procAddressHandsOutThePerThreadForms(void) {
+    void *plain = NULL, *own = NULL;
+    CUdriverProcAddressQueryResult status;
+    load_driver();
+    OK(cu.cuInit(0));
+    OK(cu.cuGetProcAddress_v2("cuMemcpyHtoDAsync", &plain, 13000, CU_GET_PROC_ADDRESS_LEGACY_STREAM, &status));
+    EXPECT(plain == (void *)cu.cuMemcpyHtoDAsync_v2);
+    OK(cu.cuGetProcAddress_v2("cuMemcpyHtoDAsync", &own, 13000, CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, &status));
+    EXPECT(own == (void *)cu.cuMemcpyHtoDAsync_v2_ptsz && own != plain);
+    OK(cu.cuGetProcAddress_v2("cuMemcpy", &own, 13000, CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, &status));
+    EXPECT(own == (void *)cu.cuMemcpy_ptds);
+    OK(cu.cuGetProcAddress_v2("cuMemAlloc", &own, 13000, CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, &status));
+    EXPECT(own == (void *)cu.cuMemAlloc_v2);
+}
+
 static void everyFunctionIsExported(void) {
     load_driver();
 #define DRIVER(name, since, needs, locked, parameters, arguments) if (!cu.name) fail_at(__FILE__, __LINE__, "%s", #name);
+#define PER_THREAD(suffix, name, ...) \
+    DRIVER(name, __VA_ARGS__) \
+    if (!cu.name##_##suffix) fail_at(__FILE__, __LINE__, "%s_%s", #name, #suffix);
 #include "../simulator/functions.h"
 #undef DRIVER
 }
@@ -84,6 +102,7 @@ static void devicesDescribeThemselves(void) {
 int main(void) {
     RUN(everyFunctionIsExported);
     RUN(procAddressAnswersByBaseNameAndVersion);
+    RUN(procAddressHandsOutThePerThreadForms);
     RUN(errorsHaveNames);
     RUN(nothingWorksBeforeInit);
     RUN(devicesDescribeThemselves);
