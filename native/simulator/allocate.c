@@ -28,8 +28,10 @@ static CUresult allocate(CUdeviceptr *address, size_t bytes, CUcontext context) 
 CUresult do_cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
     if (!address || !bytes) return CUDA_ERROR_INVALID_VALUE;
     if (bytes > driver.machine->memory) return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = capture_forbids();
+    if (result) return result;
     pthread_rwlock_wrlock(&memory);
-    CUresult result = allocate(address, bytes, context_current());
+    result = allocate(address, bytes, context_current());
     pthread_rwlock_unlock(&memory);
     return result;
 }
@@ -41,6 +43,8 @@ static struct range *allocation(CUdeviceptr address) {
 
 CUresult do_cuMemFree_v2(CUdeviceptr address) {
     if (!address) return CUDA_SUCCESS;
+    CUresult forbidden = capture_forbids();
+    if (forbidden) return forbidden;
     pthread_rwlock_rdlock(&memory);
     int found = allocation(address) != NULL;
     pthread_rwlock_unlock(&memory);

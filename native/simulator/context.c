@@ -215,6 +215,8 @@ CUresult do_cuCtxGetDevice(CUdevice *device) {
 
 CUresult do_cuCtxSynchronize(void) {
     CUcontext context = context_current();
+    CUresult result = capture_forbids_wait(context, NULL);
+    if (result) return result;
     streams_wait(context);
     return (CUresult)atomic_load(&context->sticky);
 }

@@ -77,6 +77,8 @@ static CUresult copy_now(struct copy copy) {
     if (!copy.bytes || !copy.rows) return CUDA_SUCCESS;
     CUresult result = check(&copy);
     if (!result) result = stream_find(NULL, &stream);
+    if (!result) result = capture_forbids_wait(context_current(), stream);
+    if (!result) result = capture_forbids();
     if (result) return result;
     struct op *op = copy_op(&copy, stream);
     if (copy.to_kind == HOST || copy.from_kind == HOST) return op_perform(op, stream);
@@ -102,6 +104,7 @@ static CUresult copy_later(struct copy copy, CUstream handle) {
     if (result || !copy.bytes || !copy.rows) return result;
     if ((result = check(&copy))) return result;
     struct op *op = copy_op(&copy, stream);
+    if (capture_active(stream)) return op_submit(op, stream), CUDA_SUCCESS; /* a graph reads and writes when it runs */
     if (pageable(copy.from_kind, copy.from, &copy, copy.from_pitch) && !(op->staged = staged(&copy))) return free(op), CUDA_ERROR_OUT_OF_MEMORY;
     if (pageable(copy.to_kind, copy.to, &copy, copy.to_pitch)) return op_perform(op, stream);
     op_submit(op, stream);

@@ -121,13 +121,14 @@ struct op {
     CUstream stream;
 };
 extern _Thread_local int null_is_per_thread; /* in the call that is being made */
-CUresult stream_find(CUstream handle, CUstream *stream);
+CUresult stream_resolve(CUstream handle, CUstream *stream);
+CUresult stream_find(CUstream handle, CUstream *stream); /* to be given work: refused where a capture forbids it */
 int stream_is_handle(CUstream handle); /* and not one of the names of a default stream */
 CUstream stream_open(CUcontext context, unsigned flags);
 void stream_make_standard(CUstream stream);
 void streams_close(CUcontext context);
 struct op *op_new(CUstream stream, void (*run)(struct op *));
-uint64_t op_submit(struct op *op, CUstream stream); /* takes the op; its number */
+uint64_t op_submit(struct op *op, CUstream stream); /* takes the op; its number, 0: captured */
 CUresult op_perform(struct op *op, CUstream stream); /* submits and waits */
 int op_done(CUstream stream, uint64_t number);
 uint64_t stream_last(CUstream stream); /* the number of what it was given last */
@@ -135,6 +136,14 @@ void op_wait(CUstream stream, uint64_t number);
 void streams_wait(CUcontext context); /* NULL: of every context */
 int streams_idle(void);
 void op_failed(struct op *op, CUresult error);
+
+/* graph.c: what captures make of calls. What they refuse makes them invalid. */
+CUresult capture_check(CUstream stream);                           /* may it be given work? */
+CUresult capture_forbids(void);                                    /* may this thread do what no graph can hold? */
+CUresult capture_forbids_wait(CUcontext context, CUstream stream); /* may anybody wait for the stream, or for all: NULL? */
+int capture_active(CUstream stream);
+uint64_t capture_of(CUstream stream, uint64_t *number); /* 0: none; the number of what it recorded last */
+CUresult capture_join(CUstream stream, uint64_t id, CUstream from, uint64_t number); /* by waiting for an event */
 
 /* checkpoint.c and restore.c: the two ends of the mailbox */
 void restore_thread_start(void);

@@ -9,6 +9,7 @@ struct CUevent_st {
     unsigned flags;
     CUstream stream; /* NULL: never recorded */
     uint64_t number;
+    uint64_t capture; /* in which it was recorded; 0: in none */
     double milliseconds;
 };
 
@@ -32,7 +33,7 @@ CUresult do_cuEventCreate(CUevent *event, unsigned flags) {
         e->alive = 1;
         e->flags = flags;
         e->stream = NULL;
-        e->number = 0;
+        e->number = e->capture = 0;
         *event = e;
     }
     pthread_mutex_unlock(&mutex);
@@ -67,29 +68,43 @@ static void stamp(struct op *op) {
     pthread_mutex_unlock(&mutex);
 }
 
-CUresult do_cuEventRecord(CUevent event, CUstream handle) {
-    CUstream stream;
-    struct CUevent_st copy;
-    if (event_get(event, &copy) || stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+static struct op *stamp_op(CUevent event, CUstream stream) {
     struct op *op = op_new(stream, stamp);
     op->pointer = event;
     op->prompt = 1;
+    return op;
+}
+
+CUresult do_cuEventRecord(CUevent event, CUstream handle) {
+    CUstream stream;
+    struct CUevent_st copy;
+    if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = stream_find(handle, &stream);
+    if (result) return result;
     pthread_mutex_lock(&mutex);
     event->stream = stream;
-    event->number = op_submit(op, stream);
+    event->capture = capture_of(stream, &event->number);
+    if (!event->capture) event->number = op_submit(stamp_op(event, stream), stream);
     pthread_mutex_unlock(&mutex);
     return CUDA_SUCCESS;
 }
 
+static CUresult event_get_to_wait(CUevent handle, struct CUevent_st *copy) {
+    if (event_get(handle, copy)) return CUDA_ERROR_INVALID_HANDLE;
+    return copy->capture ? CUDA_ERROR_CAPTURED_EVENT : capture_forbids();
+}
+
 CUresult do_cuEventQuery(CUevent event) {
     struct CUevent_st copy;
-    if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = event_get_to_wait(event, &copy);
+    if (result) return result;
     return !copy.stream || op_done(copy.stream, copy.number) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }
 
 CUresult do_cuEventSynchronize(CUevent event) {
     struct CUevent_st copy;
-    if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = event_get_to_wait(event, &copy);
+    if (result) return result;
     if (copy.stream) op_wait(copy.stream, copy.number);
     return CUDA_SUCCESS;
 }
@@ -98,8 +113,10 @@ CUresult do_cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags) {
     CUstream stream;
     struct CUevent_st copy;
     if (flags) return CUDA_ERROR_INVALID_VALUE;
-    if (event_get(event, &copy) || stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
-    if (!copy.stream) return CUDA_SUCCESS;
+    if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = stream_find(handle, &stream);
+    if (result || !copy.stream) return result;
+    if (copy.capture || capture_active(stream)) return capture_join(stream, copy.capture, copy.stream, copy.number);
     struct op *op = op_new(stream, NULL);
     op->wait_stream = copy.stream;
     op->wait_number = copy.number;
@@ -112,6 +129,7 @@ CUresult do_cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUevent en
     struct CUevent_st a, b;
     if (!milliseconds) return CUDA_ERROR_INVALID_VALUE;
     if (event_get(start, &a) || event_get(end, &b) || !a.stream || !b.stream) return CUDA_ERROR_INVALID_HANDLE;
+    if (a.capture || b.capture) return CUDA_ERROR_CAPTURED_EVENT;
     if ((a.flags | b.flags) & CU_EVENT_DISABLE_TIMING) return CUDA_ERROR_INVALID_HANDLE;
     if (!op_done(a.stream, a.number) || !op_done(b.stream, b.number)) return CUDA_ERROR_NOT_READY;
     if (event_get(start, &a) || event_get(end, &b)) return CUDA_ERROR_INVALID_HANDLE; /* stamped by now */

@@ -65,9 +65,11 @@ static int drop(void *address) {
 }
 
 static CUresult allocate(void **address, size_t bytes, enum origin origin) {
+    CUresult result = capture_forbids();
+    if (result) return result;
     void *block = bytes > SIZE_MAX - 4095 ? NULL : aligned_alloc(4096, (bytes + 4095) & ~4095UL);
     if (!block) return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult result = add(block, bytes, origin);
+    result = add(block, bytes, origin);
     if (result) free(block);
     else *address = block;
     return result;

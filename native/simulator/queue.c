@@ -7,19 +7,19 @@
 
 pthread_mutex_t queue_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t finished = PTHREAD_COND_INITIALIZER;
-static CUstream streams;
+CUstream streams;
 static uint64_t last_number;
 
 static int finished_up_to(CUstream stream, uint64_t number) { return !stream->head || stream->head->number > number; }
 
-static int blocking(CUstream stream) { return !stream->standard && !(stream->flags & CU_STREAM_NON_BLOCKING); }
+int stream_blocks(CUstream stream) { return !stream->standard && !(stream->flags & CU_STREAM_NON_BLOCKING); }
 
 /* The legacy rule: the NULL stream waits for what blocking streams were given before, and they for it. */
 static int legacy_order_allows(CUstream stream, uint64_t number) {
-    if (!stream->standard && !blocking(stream)) return 1;
+    if (!stream->standard && !stream_blocks(stream)) return 1;
     for (CUstream other = streams; other; other = other->next) {
         if (other == stream || other->context != stream->context) continue;
-        if (stream->standard ? !blocking(other) : !other->standard) continue;
+        if (stream->standard ? !stream_blocks(other) : !other->standard) continue;
         if (!finished_up_to(other, number)) return 0;
     }
     return 1;
@@ -100,7 +100,7 @@ void stream_make_standard(CUstream stream) {
     pthread_mutex_unlock(&queue_mutex);
 }
 
-CUresult stream_find(CUstream handle, CUstream *stream) {
+CUresult stream_resolve(CUstream handle, CUstream *stream) {
     CUcontext context = context_current();
     *stream = context->standard;
     if (handle == CU_STREAM_PER_THREAD || (!handle && null_is_per_thread)) {
@@ -116,6 +116,11 @@ CUresult stream_find(CUstream handle, CUstream *stream) {
     return result;
 }
 
+CUresult stream_find(CUstream handle, CUstream *stream) {
+    CUresult result = stream_resolve(handle, stream);
+    return result ? result : capture_check(*stream);
+}
+
 CUstream stream_owned(CUcontext context, const void *owner) {
     CUstream found = NULL;
     pthread_mutex_lock(&queue_mutex);
@@ -125,10 +130,22 @@ CUstream stream_owned(CUcontext context, const void *owner) {
     return found;
 }
 
+static void close_stream(CUstream stream) {
+    capture_leave(stream);
+    stream->owner = NULL;
+    stream->alive = 0; /* what it was given still runs */
+}
+
+void stream_close(CUstream stream) {
+    pthread_mutex_lock(&queue_mutex);
+    close_stream(stream);
+    pthread_mutex_unlock(&queue_mutex);
+}
+
 void streams_disown(const void *owner) {
     pthread_mutex_lock(&queue_mutex);
     for (CUstream s = streams; s; s = s->next)
-        if (s->owner == owner) s->owner = NULL, s->alive = 0;
+        if (s->owner == owner) close_stream(s);
     pthread_mutex_unlock(&queue_mutex);
 }
 
@@ -143,6 +160,11 @@ struct op *op_new(CUstream stream, void (*run)(struct op *)) {
 
 uint64_t op_submit(struct op *op, CUstream stream) {
     pthread_mutex_lock(&queue_mutex);
+    if (stream->capture) {
+        capture_take(stream, op);
+        pthread_mutex_unlock(&queue_mutex);
+        return 0;
+    }
     uint64_t number = op->number = ++last_number;
     if (stream->tail) stream->tail->next = op;
     else stream->head = op;
@@ -208,6 +230,6 @@ void streams_close(CUcontext context) {
     streams_wait(context);
     pthread_mutex_lock(&queue_mutex);
     for (CUstream s = streams; s; s = s->next)
-        if (s->context == context) s->alive = 0;
+        if (s->context == context) close_stream(s);
     pthread_mutex_unlock(&queue_mutex);
 }

@@ -39,16 +39,20 @@ CUresult do_cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int pri
 
 CUresult do_cuStreamDestroy_v2(CUstream handle) {
     CUstream stream;
-    if (!stream_is_handle(handle) || stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
-    pthread_mutex_lock(&queue_mutex);
-    stream->alive = 0; /* what it was given still runs */
-    pthread_mutex_unlock(&queue_mutex);
+    if (!stream_is_handle(handle) || stream_resolve(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    stream_close(stream);
     return CUDA_SUCCESS;
+}
+
+static CUresult find_to_wait(CUstream handle, CUstream *stream) {
+    CUresult result = stream_find(handle, stream);
+    return result ? result : capture_forbids_wait((*stream)->context, *stream);
 }
 
 CUresult do_cuStreamSynchronize(CUstream handle) {
     CUstream stream;
-    if (stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = find_to_wait(handle, &stream);
+    if (result) return result;
     if (stream->standard) return op_perform(op_new(stream, NULL), stream); /* takes the blocking streams along */
     op_wait(stream, stream_last(stream));
     return (CUresult)atomic_load(&stream->context->sticky);
@@ -56,7 +60,8 @@ CUresult do_cuStreamSynchronize(CUstream handle) {
 
 CUresult do_cuStreamQuery(CUstream handle) {
     CUstream stream;
-    if (stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = find_to_wait(handle, &stream);
+    if (result) return result;
     if (!op_done(stream, UINT64_MAX)) return CUDA_ERROR_NOT_READY;
     return (CUresult)atomic_load(&stream->context->sticky);
 }
@@ -64,7 +69,8 @@ CUresult do_cuStreamQuery(CUstream handle) {
 CUresult do_cuStreamGetFlags(CUstream handle, unsigned *flags) {
     CUstream stream;
     if (!flags) return CUDA_ERROR_INVALID_VALUE;
-    if (stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = stream_resolve(handle, &stream);
+    if (result) return result;
     *flags = stream->flags;
     return CUDA_SUCCESS;
 }
@@ -78,7 +84,9 @@ static void call_back(struct op *op) {
 
 static CUresult submit_call(CUstream handle, CUstreamCallback callback, CUhostFn function, void *data) {
     CUstream stream;
-    if (stream_find(handle, &stream)) return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = stream_find(handle, &stream);
+    if (!result && callback) result = capture_forbids_wait(stream->context, stream); /* only host functions are captured */
+    if (result) return result;
     struct op *op = op_new(stream, call_back);
     op->callback = callback;
     op->function = function;

@@ -98,6 +98,45 @@ static void unmappingUnderAKernelIsAnError(void) {
     EXPECT_IS(CUDA_ERROR_ILLEGAL_ADDRESS, cu.cuCtxSynchronize());
 }
 
+static void aStreamDestroyedInItsCaptureLeavesNothing(void) {
+    char *pinned;
+    CUstream s;
+    CUdeviceptr d = set_up(&pinned, &s);
+    OK(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(cu.cuMemsetD8Async(d, 'n', SIZE, s));
+    OK(cu.cuStreamDestroy_v2(s));
+    OK(cu.cuCtxSynchronize());
+    OK(cu.cuMemFree_v2(d));
+}
+
+static void aDestroyedGraphIsNoGraph(void) {
+    char *pinned;
+    CUstream s;
+    CUgraph graph;
+    CUgraphExec made;
+    set_up(&pinned, &s);
+    OK(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(cu.cuStreamEndCapture(s, &graph));
+    OK(cu.cuGraphDestroy(graph));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuGraphDestroy(graph));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuGraphInstantiateWithFlags(&made, graph, 0));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuGraphLaunch((CUgraphExec)graph, s));
+}
+
+static void aCaptureOverlooksWhatOtherContextsDo(void) {
+    char *pinned;
+    CUstream s;
+    CUgraph graph;
+    CUcontext other;
+    set_up(&pinned, &s);
+    OK(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cu.cuCtxCreate_v2(&other, 0, 0));
+    OK(cu.cuCtxSynchronize());
+    OK(cu.cuCtxDestroy_v2(other));
+    OK(cu.cuStreamEndCapture(s, &graph));
+    OK(cu.cuGraphDestroy(graph));
+}
+
 static void callInside(void *result) { *(int *)result = (int)cu.cuCtxSynchronize(); }
 
 static void hostFunctionsMayNotCallTheDriver(void) {
@@ -136,6 +175,9 @@ int main(void) {
     RUN(freeWaitsForWorkThatUsesTheMemory);
     RUN(theCpuCannotTouchDeviceMemory);
     RUN(unmappingUnderAKernelIsAnError);
+    RUN(aStreamDestroyedInItsCaptureLeavesNothing);
+    RUN(aDestroyedGraphIsNoGraph);
+    RUN(aCaptureOverlooksWhatOtherContextsDo);
     RUN(hostFunctionsMayNotCallTheDriver);
     RUN(aForkedChildHasNoDriver);
     return summary();

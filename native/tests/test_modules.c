@@ -52,9 +52,37 @@ static void spinningTakesItsTime(void) {
     EXPECT(now_ms() - begun >= 59);
 }
 
+static void aCapturedKernelRunsWithTheGraph(void) {
+    CUmodule module;
+    CUfunction fill;
+    CUstream s;
+    CUgraph graph;
+    CUgraphExec made;
+    CUdeviceptr d;
+    uint64_t first = 0, count = 4, seed = 7, words[4] = {0};
+    void *args[] = {&d, &first, &count, &seed};
+    use_device(0);
+    OK(cu.cuModuleLoadData(&module, kernels_ptx));
+    OK(cu.cuModuleGetFunction(&fill, module, "torpor_fill"));
+    OK(cu.cuMemAlloc_v2(&d, sizeof words));
+    OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    OK(cu.cuLaunchKernel(fill, 1, 1, 1, 32, 1, 1, 0, s, args, NULL));
+    OK(cu.cuStreamEndCapture(s, &graph));
+    seed = 8; /* the graph has its own */
+    OK(cu.cuGraphInstantiateWithFlags(&made, graph, 0));
+    OK(cu.cuGraphLaunch(made, s));
+    OK(cu.cuStreamSynchronize(s));
+    OK(cu.cuMemcpyDtoH_v2(words, d, sizeof words));
+    for (uint64_t i = 0; i < 4; i++) EXPECT(words[i] == pattern(7, i));
+    OK(cu.cuGraphExecDestroy(made));
+    OK(cu.cuGraphDestroy(graph));
+}
+
 int main(void) {
     RUN(modulesAnswerTheirCodes);
     RUN(theKernelsComputeThePattern);
     RUN(spinningTakesItsTime);
+    RUN(aCapturedKernelRunsWithTheGraph);
     return summary();
 }
