@@ -14,12 +14,22 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=0:exitcode=77
 export TSAN_OPTIONS=exitcode=66:die_after_fork=0:atexit_sleep_ms=0
 # ThreadSanitizer of this age wants the addresses that an unrandomised process has.
 prefix=
+# A sanitizer's own library must come before the shim.
+case $sanitize in
+  address*) runtime=$(gcc -print-file-name=libasan.so): ;;
+  thread) runtime=$(gcc -print-file-name=libtsan.so): ;;
+  *) runtime= ;;
+esac
 [ -n "$sanitize" ] && export TORPOR_SANITIZED=1
 [ "$sanitize" = thread ] && prefix="setarch -R"
 passed=0 failed=0
 for test in "$@"; do
   echo "$test${sanitize:+ ($sanitize)}"
-  $prefix "$out/tests/$test" > "$out/tests/$test.log" 2>&1
+  case $test in
+    shim_*) preload="LD_PRELOAD=$runtime$out/libtorpor.so" ;;
+    *) preload= ;;
+  esac
+  $prefix env $preload "$out/tests/$test" > "$out/tests/$test.log" 2>&1
   status=$?
   line=$(tail -n 1 "$out/tests/$test.log")
   case $line in

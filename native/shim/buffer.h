@@ -1,0 +1,8 @@
+/* The mapping that the driver takes for a checkpoint. */
+#ifndef TORPOR_BUFFER_H
+#define TORPOR_BUFFER_H
+
+void buffer_watch(void); /* after cuInit: from now on the driver may be asked for a checkpoint */
+void buffer_after_fork(void);
+
+#endif

@@ -1,0 +1,130 @@
+/* The program's copies: which of them the engine makes, and in which order with everything else. */
+#include "capture.h"
+#include "engine.h"
+#include "torpor.h"
+
+#include <stdint.h>
+
+struct copy {
+    CUdeviceptr to, from;
+    size_t bytes;
+    CUstream stream;
+    int later; /* may return before the device has got everything */
+};
+
+enum kind { PAGEABLE, PINNED_HOST, MANAGED_MEMORY, DEVICE_MEMORY, UNKNOWN };
+
+static enum kind kind_at(CUdeviceptr address) {
+    CUpointer_attribute attributes[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_IS_MANAGED};
+    unsigned type = 0, managed = 0; /* the second is a bool, so its first byte is written at least */
+    void *values[] = {&type, &managed};
+    if (driver()->cuPointerGetAttributes(2, attributes, values, address)) return UNKNOWN;
+    if (managed) return MANAGED_MEMORY;
+    return type == 0 ? PAGEABLE : type == CU_MEMORYTYPE_HOST ? PINNED_HOST : type == CU_MEMORYTYPE_DEVICE ? DEVICE_MEMORY : UNKNOWN;
+}
+
+static enum kind kind_of(CUdeviceptr address, size_t bytes) {
+    enum kind first = kind_at(address), last = kind_at(address + bytes - 1);
+    return first == last ? first : UNKNOWN;
+}
+
+/* NOT_PASSED: from pageable memory to the device, or the other way. */
+static enum reason sort(const struct copy *copy, enum direction *direction) {
+    enum kind to = kind_of(copy->to, copy->bytes), from = kind_of(copy->from, copy->bytes);
+    if (to == MANAGED_MEMORY || from == MANAGED_MEMORY) return PASSED_MANAGED;
+    if (to == DEVICE_MEMORY && from == DEVICE_MEMORY) return PASSED_DEVICE;
+    if (to == PINNED_HOST || from == PINNED_HOST) return PASSED_PINNED;
+    if (to == PAGEABLE && from == PAGEABLE) return PASSED_HOST;
+    if (to == UNKNOWN || from == UNKNOWN) return PASSED_OTHER;
+    *direction = to == DEVICE_MEMORY ? TO_DEVICE : TO_HOST;
+    return NOT_PASSED;
+}
+
+static struct piece piece_of(const struct copy *copy, enum direction direction) {
+    CUdeviceptr device = direction == TO_DEVICE ? copy->to : copy->from, host = direction == TO_DEVICE ? copy->from : copy->to;
+    return (struct piece){device, (char *)(uintptr_t)host, copy->bytes};
+}
+
+static int in_capture(const struct copy *copy) {
+    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+    return capturing() || driver()->cuStreamIsCapturing(copy->stream, &status) || status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+/* Until the stream has done what it was given before. On the host, and with no lock: what it waits for may need another copy. */
+static CUresult wait_for(CUstream stream) {
+    CUevent event;
+    const struct driver *d = driver();
+    CUresult result = d->cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
+    if (result) return result;
+    result = d->cuEventRecord(event, stream);
+    if (!result) result = d->cuEventSynchronize(event);
+    d->cuEventDestroy_v2(event);
+    return result;
+}
+
+static int copied(const struct copy *copy, CUresult *result, enum reason *why) {
+    CUcontext context = NULL;
+    enum direction direction;
+    *why = PASSED_OTHER;
+    if (driver()->cuCtxGetCurrent(&context) || !context) return 0;
+    if (in_capture(copy)) return *why = PASSED_CAPTURE, 0;
+    if ((*why = sort(copy, &direction)) != NOT_PASSED) return 0;
+    struct ring *ring = engine_ring(context, copy->bytes, why);
+    struct piece piece = piece_of(copy, direction);
+    if (!ring) return 0;
+    if (wait_for(copy->stream)) return *why = PASSED_OTHER, 0; /* the driver's own copy says what is wrong */
+    return engine_copy(ring, context, direction, &piece, 1, copy->later && direction == TO_DEVICE ? &copy->stream : NULL, result, why);
+}
+
+/* 0: the driver is to make it. */
+static int by_engine(const struct copy *copy, CUresult *result) {
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED; /* what is called here is no part of the program */
+    enum reason why = PASSED_SMALL;
+    int done = 0;
+    if (copy->bytes >= settings()->copy_min) {
+        why = PASSED_ASIDE;
+        if (driver()->complete && !driver()->cuThreadExchangeStreamCaptureMode(&mode)) {
+            done = copied(copy, result, &why);
+            driver()->cuThreadExchangeStreamCaptureMode(&mode);
+        }
+    }
+    if (!done) count_passed(why, copy->bytes);
+    return done;
+}
+
+static int counted(void) { return count_passed(PASSED_SHAPED, 0), 1; }
+
+static CUdeviceptr of(const void *host) { return (CUdeviceptr)(uintptr_t)host; }
+
+#define MAKE(copy_, name, ...) \
+    CUresult result; \
+    if (!driver()) return CUDA_ERROR_NOT_INITIALIZED; \
+    return by_engine(&(struct copy)copy_, &result) ? result : driver()->name(__VA_ARGS__)
+#define COPY(...) {__VA_ARGS__}
+
+#define UP(name, standard) EXPORT CUresult name(CUdeviceptr to, const void *from, size_t bytes) { MAKE(COPY(to, of(from), bytes, standard, 0), name, to, from, bytes); }
+#define DOWN(name, standard) EXPORT CUresult name(void *to, CUdeviceptr from, size_t bytes) { MAKE(COPY(of(to), from, bytes, standard, 0), name, to, from, bytes); }
+#define EITHER(name, standard) EXPORT CUresult name(CUdeviceptr to, CUdeviceptr from, size_t bytes) { MAKE(COPY(to, from, bytes, standard, 0), name, to, from, bytes); }
+#define UP_LATER(name, standard) EXPORT CUresult name(CUdeviceptr to, const void *from, size_t bytes, CUstream stream) { MAKE(COPY(to, of(from), bytes, stream ? stream : standard, 1), name, to, from, bytes, stream); }
+#define DOWN_LATER(name, standard) EXPORT CUresult name(void *to, CUdeviceptr from, size_t bytes, CUstream stream) { MAKE(COPY(of(to), from, bytes, stream ? stream : standard, 1), name, to, from, bytes, stream); }
+#define EITHER_LATER(name, standard) EXPORT CUresult name(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) { MAKE(COPY(to, from, bytes, stream ? stream : standard, 1), name, to, from, bytes, stream); }
+#define SHAPED(name, like, type) EXPORT CUresult name(const type *copy) { return driver() && counted() ? driver()->name(copy) : CUDA_ERROR_NOT_INITIALIZED; }
+#define SHAPED_LATER(name, like, type) EXPORT CUresult name(const type *copy, CUstream stream) { return driver() && counted() ? driver()->name(copy, stream) : CUDA_ERROR_NOT_INITIALIZED; }
+
+UP(cuMemcpyHtoD_v2, CU_STREAM_LEGACY)
+UP(cuMemcpyHtoD_v2_ptds, CU_STREAM_PER_THREAD)
+DOWN(cuMemcpyDtoH_v2, CU_STREAM_LEGACY)
+DOWN(cuMemcpyDtoH_v2_ptds, CU_STREAM_PER_THREAD)
+EITHER(cuMemcpy, CU_STREAM_LEGACY)
+EITHER(cuMemcpy_ptds, CU_STREAM_PER_THREAD)
+UP_LATER(cuMemcpyHtoDAsync_v2, CU_STREAM_LEGACY)
+UP_LATER(cuMemcpyHtoDAsync_v2_ptsz, CU_STREAM_PER_THREAD)
+DOWN_LATER(cuMemcpyDtoHAsync_v2, CU_STREAM_LEGACY)
+DOWN_LATER(cuMemcpyDtoHAsync_v2_ptsz, CU_STREAM_PER_THREAD)
+EITHER_LATER(cuMemcpyAsync, CU_STREAM_LEGACY)
+EITHER_LATER(cuMemcpyAsync_ptsz, CU_STREAM_PER_THREAD)
+SHAPED_COPIES(SHAPED)
+SHAPED_COPIES_ASYNC(SHAPED_LATER)
+
+CUresult torpor_copy_to_device(CUdeviceptr to, const void *from, size_t bytes) { return cuMemcpyHtoD_v2(to, from, bytes); }
+CUresult torpor_copy_to_host(void *to, CUdeviceptr from, size_t bytes) { return cuMemcpyDtoH_v2(to, from, bytes); }

@@ -1,0 +1,33 @@
+/* The real driver behind the shim. */
+#ifndef TORPOR_DRIVER_H
+#define TORPOR_DRIVER_H
+
+#include "../abi/cuda_functions.h"
+#include "hooks.h"
+
+#define EXPORT __attribute__((visibility("default")))
+/* What runs before a sanitizer's own library is ready. */
+#define EARLY __attribute__((no_sanitize("thread"), no_sanitize("address"), no_sanitize("undefined")))
+
+/* Declared here as far as the shim goes: it hands their arguments on. */
+typedef CUresult copy_3d(const void *copy);
+typedef CUresult copy_3d_async(const void *copy, CUstream stream);
+typedef CUresult get_proc_address(const char *symbol, void **pfn, int version, cuuint64_t flags);
+typedef CUresult ctx_from_green_ctx(CUcontext *context, void *green);
+typedef CUresult begin_capture_to_graph(CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode);
+
+/* NULL for what this driver lacks. Never given to a program under a name that the driver lacks. */
+struct driver {
+#define POINTER(name, like, ...) __typeof__(like) *name;
+    HOOKS(POINTER) CALLED(POINTER) CHECKPOINT(POINTER)
+#undef POINTER
+    int complete; /* has all that the engine calls */
+};
+
+/* NULL as long as no libcuda.so.1 is loaded. It is never unloaded afterwards. */
+const struct driver *driver(void);
+
+/* What to hand out for a function that the driver or the loader has answered: the wrapper, or the function itself. */
+void *stand_in(void *function);
+
+#endif

@@ -1,0 +1,171 @@
+#define _GNU_SOURCE
+#include "engine.h"
+#include "old_glibc.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { MAX_RINGS = 64 };
+enum { GAIN = 5 };           /* how many times as fast the engine is as the driver, about */
+enum { EXIT_SECONDS = 2 };   /* how long the end of the process waits for copies */
+
+static struct ring rings[MAX_RINGS];
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of which ring is whose; taken after a turn */
+static _Atomic int aside, ended;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init_rings(void) {
+    for (int i = 0; i < MAX_RINGS; i++) ring_init(&rings[i]);
+}
+
+/* With the mutex. */
+static struct ring *find(CUcontext context) {
+    for (int i = 0; i < MAX_RINGS; i++)
+        if (rings[i].context == context) return &rings[i];
+    return NULL;
+}
+
+static struct ring *find_known(CUcontext context) {
+    pthread_once(&once, init_rings);
+    pthread_mutex_lock(&mutex);
+    struct ring *ring = find(context);
+    pthread_mutex_unlock(&mutex);
+    return ring;
+}
+
+static struct ring *find_or_add(CUcontext context) {
+    pthread_once(&once, init_rings);
+    pthread_mutex_lock(&mutex);
+    struct ring *ring = find(context);
+    if (!ring && (ring = find(NULL))) ring->context = context;
+    pthread_mutex_unlock(&mutex);
+    return ring;
+}
+
+/* With the turn. */
+static void disown(struct ring *ring) {
+    pthread_mutex_lock(&mutex);
+    ring->context = NULL;
+    atomic_store(&ring->refused, 0);
+    pthread_mutex_unlock(&mutex);
+}
+
+static enum reason reluctance(struct ring *ring, size_t bytes) {
+    if (!ring || atomic_load(&ring->refused)) return PASSED_OTHER;
+    if (bytes < atomic_load(&ring->queued) / GAIN) return PASSED_BUSY;
+    if (atomic_load(&ring->running)) return NOT_PASSED;
+    return atomic_fetch_add(&ring->seen, bytes) + bytes < settings()->copy_start ? PASSED_COLD : NOT_PASSED;
+}
+
+struct ring *engine_ring(CUcontext context, size_t bytes, enum reason *why) {
+    if (!settings()->copy) return *why = PASSED_OFF, NULL;
+    if (!settings()->copy_streams && !atomic_exchange(&aside, 1)) say(LOG_INFO, "copies are left to the driver: too few cores. TORPOR_COPY_STREAMS overrules this.");
+    if (atomic_load(&aside) || atomic_load(&ended)) return *why = PASSED_ASIDE, NULL;
+    struct ring *ring = find_or_add(context);
+    *why = reluctance(ring, bytes);
+    return *why == NOT_PASSED ? ring : NULL;
+}
+
+/* Copies end before the driver does; none begins afterwards, as nobody gives the turns back. */
+static void at_exit(void) {
+    struct timespec until;
+    atomic_store(&ended, 1);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += EXIT_SECONDS;
+    for (int i = 0; i < MAX_RINGS; i++)
+        if (atomic_load(&rings[i].running) && pthread_mutex_timedlock(&rings[i].turn, &until)) return;
+}
+
+static void watch_exit(void) { atexit(at_exit); }
+
+static int is_primary(CUcontext context, CUdevice device) {
+    CUcontext primary = NULL;
+    unsigned flags;
+    int active = 0;
+    if (driver()->cuDevicePrimaryCtxGetState(device, &flags, &active) || !active) return 0;
+    if (driver()->cuDevicePrimaryCtxRetain(&primary, device)) return 0;
+    driver()->cuDevicePrimaryCtxRelease_v2(device);
+    return primary == context;
+}
+
+static CUresult start(struct ring *ring) {
+    static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+    CUresult result = driver()->cuCtxGetDevice(&ring->device);
+    if (result) return result;
+    ring->primary = is_primary(ring->context, ring->device);
+    result = ring_start(ring);
+    if (!result) pthread_once(&exit_once, watch_exit); /* after the driver's own handlers, so that it comes before them */
+    else if (!atomic_exchange(&aside, 1)) say(LOG_WARN, "copies are left to the driver: its pinned memory, streams or threads cannot be had (CUDA error %d).", (int)result);
+    return result;
+}
+
+/* With the turn. */
+static int may_copy(struct ring *ring, CUcontext context, enum reason *why) {
+    *why = PASSED_ASIDE;
+    if (atomic_load(&ended) || (!atomic_load(&ring->running) && start(ring))) return 0;
+    *why = PASSED_OTHER;
+    return ring->context == context; /* it was destroyed meanwhile, else */
+}
+
+int engine_copy(struct ring *ring, CUcontext context, enum direction direction, const struct piece *pieces, size_t count,
+                const CUstream *stream, CUresult *result, enum reason *why) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) bytes += pieces[i].bytes;
+    atomic_fetch_add(&ring->queued, bytes);
+    pthread_mutex_lock(&ring->turn);
+    int copied = may_copy(ring, context, why);
+    if (copied) {
+        uint64_t begun = clock_ns();
+        *result = ring_copy(ring, direction, pieces, count, !stream);
+        if (!*result && stream) *result = ring_join(ring, *stream);
+        count_copy(direction, bytes, clock_ns() - begun);
+    }
+    pthread_mutex_unlock(&ring->turn);
+    atomic_fetch_sub(&ring->queued, bytes);
+    return copied;
+}
+
+void engine_close(CUcontext context) {
+    struct ring *ring = context ? find_known(context) : NULL;
+    if (!ring) return;
+    pthread_mutex_lock(&ring->turn);
+    if (ring->context == context) {
+        ring_stop(ring);
+        disown(ring);
+    }
+    pthread_mutex_unlock(&ring->turn);
+}
+
+void engine_refuse(CUcontext context) {
+    struct ring *ring = find_or_add(context);
+    if (ring) atomic_store(&ring->refused, 1);
+}
+
+struct ring *engine_hold_primary(CUdevice device) {
+    pthread_once(&once, init_rings);
+    for (int i = 0; i < MAX_RINGS; i++) {
+        struct ring *ring = &rings[i];
+        pthread_mutex_lock(&ring->turn);
+        if (atomic_load(&ring->running) && ring->primary && ring->device == device) return ring;
+        pthread_mutex_unlock(&ring->turn);
+    }
+    return NULL;
+}
+
+void engine_release_primary(struct ring *ring) {
+    unsigned flags;
+    int active = 1;
+    if (!ring) return;
+    if (!driver()->cuDevicePrimaryCtxGetState(ring->device, &flags, &active) && !active) {
+        ring_forget(ring);
+        disown(ring);
+    }
+    pthread_mutex_unlock(&ring->turn);
+}
+
+/* The threads are gone, and so is the driver; a program that initialises CUDA in a child of a process without it finds all as new. */
+void engine_after_fork(void) {
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    mutex = unlocked;
+    init_rings();
+}

@@ -1,0 +1,134 @@
+/* Where the real functions are, and what programs are told when they ask for one. */
+#define _GNU_SOURCE
+#include "driver.h"
+#include "lifecycle.h"
+#include "old_glibc.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef void *dlsym_function(void *handle, const char *name);
+
+/* Written once, by whoever comes first; everybody finds the same. */
+__attribute__((visibility("hidden"))) dlsym_function *_Atomic torpor_real_dlsym;
+__attribute__((visibility("hidden"))) dlsym_function *torpor_find_dlsym(void);
+__attribute__((visibility("hidden"))) void *torpor_dlsym_in(void *handle, const char *name);
+
+EARLY dlsym_function *torpor_find_dlsym(void) {
+    dlsym_function *found = atomic_load(&torpor_real_dlsym);
+    if (found) return found;
+    found = (dlsym_function *)dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
+    if (!found) found = (dlsym_function *)dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+    if (!found) abort(); /* no glibc has neither */
+    atomic_store(&torpor_real_dlsym, found);
+    return found;
+}
+
+/* RTLD_DEFAULT and RTLD_NEXT mean something else for each caller, which the loader knows by the return address: those calls
+ * are passed on by a jump. All others go to torpor_dlsym_in, by a jump as well. */
+__asm__(
+    ".text\n"
+    ".globl torpor_dlsym_old, torpor_dlsym_new\n"
+    ".hidden torpor_real_dlsym, torpor_find_dlsym, torpor_dlsym_in\n"
+    ".type torpor_dlsym_old, @function\n"
+    ".type torpor_dlsym_new, @function\n"
+    "torpor_dlsym_old:\n"
+    "torpor_dlsym_new:\n"
+    ".cfi_startproc\n"
+    "    endbr64\n"
+    "    leaq 1(%rdi), %rax\n" /* RTLD_NEXT is -1, RTLD_DEFAULT is 0 */
+    "    cmpq $1, %rax\n"
+    "    ja torpor_dlsym_in\n"
+    "    movq torpor_real_dlsym(%rip), %rax\n"
+    "    testq %rax, %rax\n"
+    "    jnz 1f\n"
+    "    pushq %rdi\n"
+    "    .cfi_adjust_cfa_offset 8\n"
+    "    pushq %rsi\n"
+    "    .cfi_adjust_cfa_offset 8\n"
+    "    subq $8, %rsp\n"
+    "    .cfi_adjust_cfa_offset 8\n"
+    "    call torpor_find_dlsym\n"
+    "    addq $8, %rsp\n"
+    "    .cfi_adjust_cfa_offset -8\n"
+    "    popq %rsi\n"
+    "    .cfi_adjust_cfa_offset -8\n"
+    "    popq %rdi\n"
+    "    .cfi_adjust_cfa_offset -8\n"
+    "1:  jmp *%rax\n"
+    ".cfi_endproc\n"
+    ".size torpor_dlsym_old, . - torpor_dlsym_old\n"
+    ".size torpor_dlsym_new, . - torpor_dlsym_new\n"
+    ".symver torpor_dlsym_old, dlsym@GLIBC_2.2.5\n"
+    ".symver torpor_dlsym_new, dlsym@@GLIBC_2.34\n");
+
+void *torpor_dlsym_in(void *handle, const char *name) {
+    void *found = torpor_find_dlsym()(handle, name);
+    return found && !strncmp(name, "cu", 2) ? stand_in(found) : found;
+}
+
+static const struct driver *_Atomic ready;
+
+#define DECLARE(name, like, ...) __typeof__(like) name;
+HOOKS(DECLARE)
+#undef DECLARE
+
+static void fill(struct driver *table, void *library) {
+    dlsym_function *find = torpor_find_dlsym();
+    table->complete = 1;
+#define FIND(name, like, ...) table->name = (__typeof__(like) *)find(library, #name);
+#define NEED(name, like, ...) FIND(name, like) table->complete &= table->name != NULL;
+    HOOKS(FIND) CHECKPOINT(FIND)
+    CALLED(NEED)
+    table->complete &= table->cuMemcpyHtoDAsync_v2 && table->cuMemcpyDtoHAsync_v2;
+#undef NEED
+#undef FIND
+}
+
+/* Without a lock: the loader has one of its own, and who holds that may come here. */
+static const struct driver *find_driver(void) {
+    const struct driver *nobody = NULL;
+    void *library = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD); /* never closed, so that it stays loaded */
+    struct driver *table = library ? malloc(sizeof *table) : NULL;
+    if (!table) return NULL;
+    fill(table, library);
+    if (atomic_compare_exchange_strong(&ready, &nobody, table)) lifecycle_begin();
+    else free(table);
+    return atomic_load(&ready);
+}
+
+const struct driver *driver(void) {
+    const struct driver *known = atomic_load_explicit(&ready, memory_order_acquire);
+    return known ? known : find_driver();
+}
+
+/* By the address that was found, not by the name that was asked for: the version that the program gets is the driver's choice. */
+void *stand_in(void *function) {
+    static const struct { const size_t real; void *wrapper; } hooks[] = {
+#define HOOK(name, like, ...) {offsetof(struct driver, name), (void *)name},
+        HOOKS(HOOK)
+#undef HOOK
+    };
+    const struct driver *d = driver();
+    for (size_t i = 0; d && i < sizeof hooks / sizeof hooks[0]; i++)
+        if (function == *(void *const *)((const char *)d + hooks[i].real)) return hooks[i].wrapper;
+    return function;
+}
+
+EXPORT CUresult cuGetProcAddress(const char *symbol, void **pfn, int version, cuuint64_t flags) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    CUresult result = d->cuGetProcAddress(symbol, pfn, version, flags);
+    if (!result && pfn && *pfn) *pfn = stand_in(*pfn);
+    return result;
+}
+
+EXPORT CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    CUresult result = d->cuGetProcAddress_v2(symbol, pfn, version, flags, status);
+    if (!result && pfn && *pfn) *pfn = stand_in(*pfn);
+    return result;
+}

@@ -1,0 +1,30 @@
+#define _GNU_SOURCE
+#include "lifecycle.h"
+#include "buffer.h"
+#include "engine.h"
+#include "torpor.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static pid_t owner; /* a child of fork says nothing of its parent's copies */
+
+static void report(void) {
+    char line[4096];
+    if (getpid() != owner) return;
+    torpor_statistics(line, sizeof line);
+    say(LOG_INFO, "%s", line);
+}
+
+static void after_fork(void) {
+    engine_after_fork();
+    buffer_after_fork();
+}
+
+void lifecycle_begin(void) {
+    owner = getpid();
+    settings();
+    pthread_atfork(NULL, NULL, after_fork);
+    atexit(report);
+}

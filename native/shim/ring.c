@@ -1,0 +1,308 @@
+#define _GNU_SOURCE
+#include "ring.h"
+#include "move.h"
+#include "old_glibc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+enum { LEAST_CHUNK = 256 << 10, PAGE = 4096, PORTABLE = 1 /* CU_MEMHOSTALLOC_PORTABLE */ };
+
+void ring_init(struct ring *ring) {
+    memset(ring, 0, sizeof *ring);
+    pthread_mutex_init(&ring->turn, NULL);
+    pthread_mutex_init(&ring->mutex, NULL);
+    pthread_cond_init(&ring->changed, NULL);
+    for (int i = 0; i < MAX_STREAMS; i++) {
+        ring->lane[i].ring = ring;
+        pthread_cond_init(&ring->lane[i].wake, NULL);
+    }
+}
+
+/* The next part of the job, of one chunk at most. 0: there is none, or somebody has failed. */
+static int take(struct ring *ring, struct piece *part) {
+    struct job *job = &ring->job;
+    pthread_mutex_lock(&ring->mutex);
+    int more = !job->result && job->at < job->count;
+    if (more) {
+        const struct piece *piece = &job->pieces[job->at];
+        size_t left = piece->bytes - job->inside;
+        *part = (struct piece){piece->device + job->inside, piece->host + job->inside, left < job->chunk ? left : job->chunk};
+        job->inside += part->bytes;
+        if (job->inside == piece->bytes) job->at++, job->inside = 0;
+    }
+    pthread_mutex_unlock(&ring->mutex);
+    return more;
+}
+
+static CUresult half_wait(struct half *half) {
+    if (!half->pending) return CUDA_SUCCESS;
+    CUresult result = driver()->cuEventSynchronize(half->event);
+    half->pending = result != CUDA_SUCCESS;
+    return result;
+}
+
+static struct half *next_half(struct lane *lane) { return &lane->half[lane->next ^= 1]; }
+
+static CUresult mark(struct lane *lane, struct half *half) {
+    half->pending = 1;
+    return driver()->cuEventRecord(half->event, lane->stream);
+}
+
+static CUresult send(struct lane *lane, const struct piece *part) {
+    struct half *half = next_half(lane);
+    CUresult result = half_wait(half);
+    if (result) return result;
+    move_in(half->at, part->host, part->bytes);
+    result = driver()->cuMemcpyHtoDAsync_v2(part->device, half->at, part->bytes, lane->stream);
+    return result ? result : mark(lane, half);
+}
+
+static CUresult send_all(struct lane *lane) {
+    struct piece part;
+    CUresult result = CUDA_SUCCESS;
+    while (!result && take(lane->ring, &part)) result = send(lane, &part);
+    if (!result && lane->ring->job.complete) result = half_wait(&lane->half[0]);
+    if (!result && lane->ring->job.complete) result = half_wait(&lane->half[1]);
+    return result;
+}
+
+static CUresult fetch(struct lane *lane, struct half *half) {
+    CUresult result = driver()->cuMemcpyDtoHAsync_v2(half->at, half->part.device, half->part.bytes, lane->stream);
+    return result ? result : mark(lane, half);
+}
+
+static CUresult land(struct half *half) {
+    CUresult result = half_wait(half);
+    if (!result) move_out(half->part.host, half->at, half->part.bytes);
+    return result;
+}
+
+/* One part is under way while the one before it is moved out. */
+static CUresult fetch_all(struct lane *lane) {
+    struct half *under_way = NULL;
+    CUresult result = CUDA_SUCCESS;
+    while (!result) {
+        struct half *half = next_half(lane);
+        int more = take(lane->ring, &half->part);
+        if (more) result = fetch(lane, half);
+        if (under_way && !result) result = land(under_way);
+        if (!more) break;
+        under_way = half;
+    }
+    return result;
+}
+
+static void work(struct lane *lane) {
+    struct ring *ring = lane->ring;
+    CUresult result = ring->job.direction == TO_DEVICE ? send_all(lane) : fetch_all(lane);
+    pthread_mutex_lock(&ring->mutex);
+    if (result && !ring->job.result) ring->job.result = result;
+    if (--ring->working == 0) pthread_cond_broadcast(&ring->changed);
+    pthread_mutex_unlock(&ring->mutex);
+}
+
+/* 0: nothing was wanted for so long that the buffers are given up. With the mutex. */
+static int await_work(struct lane *lane) {
+    struct ring *ring = lane->ring;
+    uint64_t idle_ms = lane == ring->lane ? settings()->copy_idle_ms : 0;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(idle_ms / 1000);
+    until.tv_nsec += (long)(idle_ms % 1000 * 1000000);
+    if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+    while (!lane->wanted && !ring->quit) {
+        if (!idle_ms) pthread_cond_wait(&lane->wake, &ring->mutex);
+        else if (pthread_cond_timedwait(&lane->wake, &ring->mutex, &until) == ETIMEDOUT && !lane->wanted && !ring->quit) return 0;
+    }
+    return 1;
+}
+
+/* With the mutex, which is given back for a while. */
+static void dismiss(struct ring *ring, int until_alive) {
+    ring->quit = 1;
+    for (int i = 0; i < ring->lanes; i++) pthread_cond_signal(&ring->lane[i].wake);
+    while (ring->alive > until_alive) pthread_cond_wait(&ring->changed, &ring->mutex);
+    ring->quit = 0;
+}
+
+static void release(struct ring *ring) {
+    const struct driver *d = driver();
+    for (int i = 0; i < ring->lanes; i++) {
+        struct lane *lane = &ring->lane[i];
+        if (lane->stream) d->cuStreamSynchronize(lane->stream);
+        for (int h = 0; h < 2; h++)
+            if (lane->half[h].event) d->cuEventDestroy_v2(lane->half[h].event);
+        if (lane->stream) d->cuStreamDestroy_v2(lane->stream);
+    }
+    if (ring->pinned) d->cuMemFreeHost(ring->pinned);
+}
+
+static void clear(struct ring *ring) {
+    for (int i = 0; i < ring->lanes; i++) {
+        struct lane *lane = &ring->lane[i];
+        lane->stream = NULL;
+        memset(lane->half, 0, sizeof lane->half);
+    }
+    ring->pinned = NULL;
+    ring->lanes = 0;
+    atomic_store(&ring->seen, 0);
+    atomic_store(&ring->running, 0);
+}
+
+/* By the first lane, without the mutex. 0: somebody copies. */
+static int give_up(struct ring *ring) {
+    if (pthread_mutex_trylock(&ring->turn)) return 0;
+    pthread_mutex_lock(&ring->mutex);
+    int idle = !ring->lane[0].wanted && !ring->quit;
+    if (idle) dismiss(ring, 1);
+    if (idle) ring->alive = 0;
+    pthread_mutex_unlock(&ring->mutex);
+    if (idle) release(ring), clear(ring);
+    pthread_mutex_unlock(&ring->turn);
+    return idle;
+}
+
+static void leave(struct ring *ring) {
+    ring->alive--;
+    pthread_cond_broadcast(&ring->changed);
+    pthread_mutex_unlock(&ring->mutex);
+}
+
+static void *lane_main(void *argument) {
+    struct lane *lane = argument;
+    struct ring *ring = lane->ring;
+    CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED; /* what happens here concerns nobody's capture */
+    driver()->cuCtxSetCurrent(ring->context);
+    driver()->cuThreadExchangeStreamCaptureMode(&relaxed);
+    pthread_mutex_lock(&ring->mutex);
+    for (;;) {
+        int waited_in_vain = !await_work(lane);
+        if (ring->quit) return leave(ring), NULL;
+        lane->wanted = 0;
+        pthread_mutex_unlock(&ring->mutex);
+        if (!waited_in_vain) work(lane);
+        else if (give_up(ring)) return NULL;
+        pthread_mutex_lock(&ring->mutex);
+    }
+}
+
+/* Signals are for the program's threads, but for those that an access to memory may raise: its handler may be needed. */
+static int start_thread(struct lane *lane) {
+    static const int of_memory[] = {SIGSEGV, SIGBUS};
+    pthread_t thread;
+    sigset_t most, before;
+    sigfillset(&most);
+    for (size_t i = 0; i < sizeof of_memory / sizeof of_memory[0]; i++) sigdelset(&most, of_memory[i]);
+    pthread_sigmask(SIG_SETMASK, &most, &before);
+    int failed = pthread_create(&thread, NULL, lane_main, lane);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!failed) pthread_detach(thread);
+    return !failed;
+}
+
+static CUresult make_lane(struct lane *lane, char *pinned, size_t chunk) {
+    const struct driver *d = driver();
+    CUresult result = d->cuStreamCreate(&lane->stream, CU_STREAM_NON_BLOCKING);
+    for (int h = 0; h < 2 && !result; h++) {
+        lane->half[h].at = pinned + (size_t)h * chunk;
+        result = d->cuEventCreate(&lane->half[h].event, CU_EVENT_DISABLE_TIMING);
+    }
+    return result;
+}
+
+/* As many lanes as there are buffers for. */
+static CUresult make_lanes(struct ring *ring) {
+    const struct settings *s = settings();
+    int lanes = (int)s->copy_streams, least = lanes < 2 ? lanes : 2;
+    void *pinned = NULL;
+    CUresult result;
+    while ((result = driver()->cuMemHostAlloc(&pinned, (size_t)lanes * 2 * s->copy_chunk, PORTABLE)) && lanes / 2 >= least) lanes /= 2;
+    if (result) return result;
+    ring->pinned = pinned;
+    ring->lanes = lanes;
+    for (int i = 0; i < lanes && !result; i++) result = make_lane(&ring->lane[i], ring->pinned + (size_t)i * 2 * s->copy_chunk, s->copy_chunk);
+    return result;
+}
+
+static CUresult start_threads(struct ring *ring) {
+    pthread_mutex_lock(&ring->mutex);
+    int good = 1;
+    for (int i = 0; i < ring->lanes && good; i++) {
+        ring->lane[i].wanted = 0;
+        good = start_thread(&ring->lane[i]);
+        ring->alive += good;
+    }
+    if (!good) dismiss(ring, 0);
+    pthread_mutex_unlock(&ring->mutex);
+    return good ? CUDA_SUCCESS : CUDA_ERROR_OPERATING_SYSTEM;
+}
+
+CUresult ring_start(struct ring *ring) {
+    CUresult result = make_lanes(ring);
+    if (!result) result = start_threads(ring);
+    if (result) release(ring), clear(ring);
+    else atomic_store(&ring->running, 1);
+    return result;
+}
+
+void ring_forget(struct ring *ring) {
+    pthread_mutex_lock(&ring->mutex);
+    dismiss(ring, 0);
+    pthread_mutex_unlock(&ring->mutex);
+    clear(ring);
+}
+
+void ring_stop(struct ring *ring) {
+    CUcontext popped;
+    if (!atomic_load(&ring->running)) return;
+    pthread_mutex_lock(&ring->mutex);
+    dismiss(ring, 0);
+    pthread_mutex_unlock(&ring->mutex);
+    if (!driver()->cuCtxPushCurrent_v2(ring->context)) {
+        release(ring);
+        driver()->cuCtxPopCurrent_v2(&popped);
+    }
+    clear(ring);
+}
+
+static size_t sum(const struct piece *pieces, size_t count) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) bytes += pieces[i].bytes;
+    return bytes;
+}
+
+/* Small enough that every lane gets something for both of its halves. */
+static size_t chunk_for(const struct ring *ring, size_t bytes) {
+    size_t share = (bytes / (2 * (size_t)ring->lanes) + PAGE) / PAGE * PAGE, most = settings()->copy_chunk;
+    if (share < LEAST_CHUNK) share = LEAST_CHUNK;
+    return share < most ? share : most;
+}
+
+CUresult ring_copy(struct ring *ring, enum direction direction, const struct piece *pieces, size_t count, int complete) {
+    size_t bytes = sum(pieces, count), chunk = chunk_for(ring, bytes), parts = bytes / chunk + count;
+    int lanes = parts < (size_t)ring->lanes ? (int)parts : ring->lanes;
+    pthread_mutex_lock(&ring->mutex);
+    ring->job = (struct job){.direction = direction, .complete = complete, .pieces = pieces, .count = count, .chunk = chunk};
+    ring->working = lanes;
+    for (int i = 0; i < lanes; i++) {
+        ring->lane[i].wanted = 1;
+        pthread_cond_signal(&ring->lane[i].wake);
+    }
+    while (ring->working) pthread_cond_wait(&ring->changed, &ring->mutex);
+    CUresult result = ring->job.result;
+    pthread_mutex_unlock(&ring->mutex);
+    return result;
+}
+
+CUresult ring_join(struct ring *ring, CUstream stream) {
+    CUresult result = CUDA_SUCCESS;
+    for (int i = 0; i < ring->lanes; i++)
+        for (int h = 0; h < 2; h++) {
+            struct half *half = &ring->lane[i].half[h];
+            if (half->pending && !result) result = driver()->cuStreamWaitEvent(stream, half->event, 0);
+        }
+    return result;
+}

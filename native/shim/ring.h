@@ -1,0 +1,71 @@
+/* The pinned buffers, streams and threads that copy in one context. */
+#ifndef TORPOR_RING_H
+#define TORPOR_RING_H
+
+#include "driver.h"
+#include "settings.h"
+#include "statistics.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct piece {
+    CUdeviceptr device;
+    char *host;
+    size_t bytes;
+};
+
+/* Half of a lane's pinned memory: one is filled while the other is on its way. */
+struct half {
+    char *at;
+    CUevent event;
+    int pending;       /* what was recorded last may not have happened */
+    struct piece part; /* what is under way to the host */
+};
+
+struct lane {
+    struct ring *ring;
+    CUstream stream;
+    struct half half[2];
+    unsigned next; /* which half */
+    int wanted;    /* with the ring's mutex */
+    pthread_cond_t wake;
+};
+
+struct job {
+    enum direction direction;
+    int complete; /* wait until the device has got everything */
+    const struct piece *pieces;
+    size_t count, at, inside, chunk;
+    CUresult result;
+};
+
+struct ring {
+    pthread_mutex_t turn; /* of whoever copies, starts or stops. Taken before the mutex. */
+    CUcontext context;    /* with the turn and the engine's mutex; NULL: unused */
+    CUdevice device;
+    int primary;
+    _Atomic int refused; /* a context that the engine does not serve */
+    _Atomic int running;
+    _Atomic uint64_t seen;   /* bytes of large copies since it last stopped */
+    _Atomic uint64_t queued; /* bytes that are being copied or wait for their turn */
+    char *pinned;
+    struct lane lane[MAX_STREAMS];
+    int lanes;
+
+    pthread_mutex_t mutex; /* of the rest */
+    pthread_cond_t changed;
+    struct job job;
+    int alive, working, quit;
+};
+
+void ring_init(struct ring *ring);
+
+/* All with the turn. The context is the current one, except for ring_stop. */
+CUresult ring_start(struct ring *ring);
+CUresult ring_copy(struct ring *ring, enum direction direction, const struct piece *pieces, size_t count, int complete);
+CUresult ring_join(struct ring *ring, CUstream stream); /* the stream waits for what was copied last */
+void ring_stop(struct ring *ring);
+void ring_forget(struct ring *ring); /* its context is gone, and everything with it but the threads */
+
+#endif
