@@ -1,8 +1,10 @@
 /* The program's copies: which of them the engine makes, and in which order with everything else. */
 #include "capture.h"
 #include "engine.h"
+#include "order.h"
 #include "torpor.h"
 
+#include <sched.h>
 #include <stdint.h>
 
 struct copy {
@@ -50,16 +52,37 @@ static int in_capture(const struct copy *copy) {
     return capturing() || driver()->cuStreamIsCapturing(copy->stream, &status) || status != CU_STREAM_CAPTURE_STATUS_NONE;
 }
 
-/* Until the stream has done what it was given before. On the host, and with no lock: what it waits for may need another copy. */
-static CUresult wait_for(CUstream stream) {
+/* A copy that the driver takes without waiting for its stream must not wait here either: 4 MiB of its staging memory were seen. */
+enum { DRIVER_STAGES = 8 << 20 };
+
+enum moment { BUSY, IDLE, FAILED };
+
+/* Whether the stream has done what it was given, after waiting so long; less than 0: as long as it takes. */
+static enum moment await(CUstream stream, int64_t nanoseconds) {
     CUevent event;
     const struct driver *d = driver();
+    uint64_t until = clock_ns() + (uint64_t)nanoseconds;
     CUresult result = d->cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
-    if (result) return result;
+    if (result) return FAILED;
     result = d->cuEventRecord(event, stream);
-    if (!result) result = d->cuEventSynchronize(event);
+    if (!result && nanoseconds < 0) result = d->cuEventSynchronize(event);
+    if (!result && nanoseconds >= 0) result = d->cuEventQuery(event);
+    for (; result == CUDA_ERROR_NOT_READY && clock_ns() < until; result = d->cuEventQuery(event)) sched_yield();
     d->cuEventDestroy_v2(event);
-    return result;
+    return result == CUDA_SUCCESS ? IDLE : result == CUDA_ERROR_NOT_READY ? BUSY : FAILED;
+}
+
+/* Nonzero: the stream is idle, and held. First it is waited for with no hold, as its work may need another thread to go on. */
+static int hold_idle(CUcontext context, const struct copy *copy, enum reason *why) {
+    static const int64_t soon = 100000000;
+    int no_wait = copy->later && copy->bytes < DRIVER_STAGES;
+    enum moment moment = await(copy->stream, no_wait ? 0 : -1);
+    int held = moment == IDLE && order_hold(context, copy->stream);
+    if (held) moment = await(copy->stream, soon);
+    else if (moment == IDLE) moment = BUSY;
+    if (held && moment != IDLE) order_release(context, copy->stream);
+    *why = moment == FAILED ? PASSED_OTHER : PASSED_BUSY; /* of a failure the driver's own copy says what is wrong */
+    return moment == IDLE;
 }
 
 static int copied(const struct copy *copy, CUresult *result, enum reason *why) {
@@ -71,9 +94,10 @@ static int copied(const struct copy *copy, CUresult *result, enum reason *why) {
     if ((*why = sort(copy, &direction)) != NOT_PASSED) return 0;
     struct ring *ring = engine_ring(context, copy->bytes, why);
     struct piece piece = piece_of(copy, direction);
-    if (!ring) return 0;
-    if (wait_for(copy->stream)) return *why = PASSED_OTHER, 0; /* the driver's own copy says what is wrong */
-    return engine_copy(ring, context, direction, &piece, 1, copy->later && direction == TO_DEVICE ? &copy->stream : NULL, result, why);
+    if (!ring || !hold_idle(context, copy, why)) return 0;
+    int done = engine_copy(ring, context, direction, &piece, 1, copy->later && direction == TO_DEVICE ? &copy->stream : NULL, result, why);
+    order_release(context, copy->stream);
+    return done;
 }
 
 /* 0: the driver is to make it. */
@@ -92,14 +116,13 @@ static int by_engine(const struct copy *copy, CUresult *result) {
     return done;
 }
 
-static int counted(void) { return count_passed(PASSED_SHAPED, 0), 1; }
-
 static CUdeviceptr of(const void *host) { return (CUdeviceptr)(uintptr_t)host; }
 
 #define MAKE(copy_, name, ...) \
+    struct copy copy = copy_; \
     CUresult result; \
-    if (!driver()) return CUDA_ERROR_NOT_INITIALIZED; \
-    return by_engine(&(struct copy)copy_, &result) ? result : driver()->name(__VA_ARGS__)
+    if (driver() && by_engine(&copy, &result)) return result; \
+    IN_ORDER(copy.stream, name, (__VA_ARGS__))
 #define COPY(...) {__VA_ARGS__}
 
 #define UP(name, standard) EXPORT CUresult name(CUdeviceptr to, const void *from, size_t bytes) { MAKE(COPY(to, of(from), bytes, standard, 0), name, to, from, bytes); }
@@ -108,8 +131,6 @@ static CUdeviceptr of(const void *host) { return (CUdeviceptr)(uintptr_t)host; }
 #define UP_LATER(name, standard) EXPORT CUresult name(CUdeviceptr to, const void *from, size_t bytes, CUstream stream) { MAKE(COPY(to, of(from), bytes, stream ? stream : standard, 1), name, to, from, bytes, stream); }
 #define DOWN_LATER(name, standard) EXPORT CUresult name(void *to, CUdeviceptr from, size_t bytes, CUstream stream) { MAKE(COPY(of(to), from, bytes, stream ? stream : standard, 1), name, to, from, bytes, stream); }
 #define EITHER_LATER(name, standard) EXPORT CUresult name(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) { MAKE(COPY(to, from, bytes, stream ? stream : standard, 1), name, to, from, bytes, stream); }
-#define SHAPED(name, like, type) EXPORT CUresult name(const type *copy) { return driver() && counted() ? driver()->name(copy) : CUDA_ERROR_NOT_INITIALIZED; }
-#define SHAPED_LATER(name, like, type) EXPORT CUresult name(const type *copy, CUstream stream) { return driver() && counted() ? driver()->name(copy, stream) : CUDA_ERROR_NOT_INITIALIZED; }
 
 UP(cuMemcpyHtoD_v2, CU_STREAM_LEGACY)
 UP(cuMemcpyHtoD_v2_ptds, CU_STREAM_PER_THREAD)
@@ -123,8 +144,22 @@ DOWN_LATER(cuMemcpyDtoHAsync_v2, CU_STREAM_LEGACY)
 DOWN_LATER(cuMemcpyDtoHAsync_v2_ptsz, CU_STREAM_PER_THREAD)
 EITHER_LATER(cuMemcpyAsync, CU_STREAM_LEGACY)
 EITHER_LATER(cuMemcpyAsync_ptsz, CU_STREAM_PER_THREAD)
+
+#define SHAPED(name, stream, parameters, arguments) \
+    EXPORT CUresult name parameters { \
+        count_passed(PASSED_SHAPED, 0); \
+        IN_ORDER(stream, name, arguments); \
+    }
 SHAPED_COPIES(SHAPED)
-SHAPED_COPIES_ASYNC(SHAPED_LATER)
 
 CUresult torpor_copy_to_device(CUdeviceptr to, const void *from, size_t bytes) { return cuMemcpyHtoD_v2(to, from, bytes); }
 CUresult torpor_copy_to_host(void *to, CUdeviceptr from, size_t bytes) { return cuMemcpyDtoH_v2(to, from, bytes); }
+
+CUresult torpor_copy_end(void) {
+    CUcontext context = NULL;
+    const struct driver *d = driver();
+    if (!d || !d->complete) return CUDA_SUCCESS; /* then nothing was begun */
+    CUresult result = d->cuCtxGetCurrent(&context);
+    if (!result) engine_close(context);
+    return result;
+}

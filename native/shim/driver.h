@@ -10,16 +10,26 @@
 #define EARLY __attribute__((no_sanitize("thread"), no_sanitize("address"), no_sanitize("undefined")))
 
 /* Declared here as far as the shim goes: it hands their arguments on. */
-typedef CUresult copy_3d(const void *copy);
-typedef CUresult copy_3d_async(const void *copy, CUstream stream);
 typedef CUresult get_proc_address(const char *symbol, void **pfn, int version, cuuint64_t flags);
 typedef CUresult ctx_from_green_ctx(CUcontext *context, void *green);
 typedef CUresult begin_capture_to_graph(CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode);
 
+/* CUlaunchConfig, as far as the stream. */
+struct launch_config {
+    unsigned grid[3], block[3], shared;
+    CUstream stream;
+};
+#define WORK_PROTOTYPE(name, stream, parameters, arguments) CUresult name parameters;
+WORK(WORK_PROTOTYPE)
+#undef WORK_PROTOTYPE
+
 /* NULL for what this driver lacks. Never given to a program under a name that the driver lacks. */
 struct driver {
 #define POINTER(name, like, ...) __typeof__(like) *name;
-    HOOKS(POINTER) CALLED(POINTER) CHECKPOINT(POINTER)
+#define WORK_POINTER(name, ...) __typeof__(name) *name;
+    COPIES(POINTER) OTHERS(POINTER) CALLED(POINTER) CHECKPOINT(POINTER)
+    WORK(WORK_POINTER)
+#undef WORK_POINTER
 #undef POINTER
     int complete; /* has all that the engine calls */
 };

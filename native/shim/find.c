@@ -72,14 +72,14 @@ void *torpor_dlsym_in(void *handle, const char *name) {
 static const struct driver *_Atomic ready;
 
 #define DECLARE(name, like, ...) __typeof__(like) name;
-HOOKS(DECLARE)
+COPIES(DECLARE) OTHERS(DECLARE)
 #undef DECLARE
 
 static void fill(struct driver *table, void *library) {
     dlsym_function *find = torpor_find_dlsym();
     table->complete = 1;
-#define FIND(name, like, ...) table->name = (__typeof__(like) *)find(library, #name);
-#define NEED(name, like, ...) FIND(name, like) table->complete &= table->name != NULL;
+#define FIND(name, ...) table->name = (__typeof__(table->name))find(library, #name);
+#define NEED(name, ...) FIND(name) table->complete &= table->name != NULL;
     HOOKS(FIND) CHECKPOINT(FIND)
     CALLED(NEED)
     table->complete &= table->cuMemcpyHtoDAsync_v2 && table->cuMemcpyDtoHAsync_v2;

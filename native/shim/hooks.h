@@ -1,4 +1,4 @@
-/* The driver functions that the shim stands in for, and those that it calls: X(name, declared like). The wrapper's export, the
+/* The driver functions that the shim stands in for, and those that it calls: X(name, declared like), where nothing else is said. The wrapper's export, the
  * table that dlsym and cuGetProcAddress answer from, and the pointers to the real functions all come from here. */
 #ifndef TORPOR_HOOKS_H
 #define TORPOR_HOOKS_H
@@ -12,14 +12,58 @@
     X(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync_v2) X(cuMemcpyDtoHAsync_v2_ptsz, cuMemcpyDtoHAsync_v2) \
     X(cuMemcpyAsync, cuMemcpyAsync) X(cuMemcpyAsync_ptsz, cuMemcpyAsync)
 
-/* Counted, never taken: X(name, declared like, what it is given). */
+/* What else reads or writes device memory in a stream, and host functions: X(name, stream, parameters, arguments). None of it runs
+ * amidst a copy that the engine makes for the same stream. A caller's NULL is the legacy stream, or the thread's own in the second form. */
+#define IN_STREAM(X, name, stream, parameters, arguments) \
+    X(name, (stream) ? (stream) : CU_STREAM_LEGACY, parameters, arguments) X(name##_ptsz, (stream) ? (stream) : CU_STREAM_PER_THREAD, parameters, arguments)
+#define IN_DEFAULT(X, name, parameters, arguments) \
+    X(name, CU_STREAM_LEGACY, parameters, arguments) X(name##_ptds, CU_STREAM_PER_THREAD, parameters, arguments)
+
+/* Counted, never taken by the engine. */
 #define SHAPED_COPIES(X) \
-    X(cuMemcpy2D_v2, cuMemcpy2D_v2, CUDA_MEMCPY2D) X(cuMemcpy2D_v2_ptds, cuMemcpy2D_v2, CUDA_MEMCPY2D) \
-    X(cuMemcpy2DUnaligned_v2, cuMemcpy2D_v2, CUDA_MEMCPY2D) X(cuMemcpy2DUnaligned_v2_ptds, cuMemcpy2D_v2, CUDA_MEMCPY2D) \
-    X(cuMemcpy3D_v2, copy_3d, void) X(cuMemcpy3D_v2_ptds, copy_3d, void)
-#define SHAPED_COPIES_ASYNC(X) \
-    X(cuMemcpy2DAsync_v2, cuMemcpy2DAsync_v2, CUDA_MEMCPY2D) X(cuMemcpy2DAsync_v2_ptsz, cuMemcpy2DAsync_v2, CUDA_MEMCPY2D) \
-    X(cuMemcpy3DAsync_v2, copy_3d_async, void) X(cuMemcpy3DAsync_v2_ptsz, copy_3d_async, void)
+    IN_DEFAULT(X, cuMemcpy2D_v2, (const CUDA_MEMCPY2D *copy), (copy)) \
+    IN_DEFAULT(X, cuMemcpy2DUnaligned_v2, (const CUDA_MEMCPY2D *copy), (copy)) \
+    IN_DEFAULT(X, cuMemcpy3D_v2, (const void *copy), (copy)) \
+    IN_STREAM(X, cuMemcpy2DAsync_v2, stream, (const CUDA_MEMCPY2D *copy, CUstream stream), (copy, stream)) \
+    IN_STREAM(X, cuMemcpy3DAsync_v2, stream, (const void *copy, CUstream stream), (copy, stream))
+
+#define LAUNCHES(X) \
+    IN_STREAM(X, cuLaunchKernel, stream, (CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream stream, void **parameters, void **extra), (f, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra)) \
+    IN_STREAM(X, cuLaunchKernelEx, config ? config->stream : NULL, (const struct launch_config *config, CUfunction f, void **parameters, void **extra), (config, f, parameters, extra)) \
+    IN_STREAM(X, cuLaunchCooperativeKernel, stream, (CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream stream, void **parameters), (f, gx, gy, gz, bx, by, bz, shared, stream, parameters)) \
+    IN_STREAM(X, cuLaunchHostFunc, stream, (CUstream stream, CUhostFn function, void *data), (stream, function, data)) \
+    IN_STREAM(X, cuStreamAddCallback, stream, (CUstream stream, CUstreamCallback callback, void *data, unsigned flags), (stream, callback, data, flags)) \
+    IN_STREAM(X, cuGraphLaunch, stream, (CUgraphExec graph, CUstream stream), (graph, stream))
+
+#define FILLS(X) \
+    IN_DEFAULT(X, cuMemsetD8_v2, (CUdeviceptr to, unsigned char value, size_t count), (to, value, count)) \
+    IN_DEFAULT(X, cuMemsetD16_v2, (CUdeviceptr to, unsigned short value, size_t count), (to, value, count)) \
+    IN_DEFAULT(X, cuMemsetD32_v2, (CUdeviceptr to, unsigned value, size_t count), (to, value, count)) \
+    IN_DEFAULT(X, cuMemsetD2D8_v2, (CUdeviceptr to, size_t pitch, unsigned char value, size_t width, size_t height), (to, pitch, value, width, height)) \
+    IN_DEFAULT(X, cuMemsetD2D16_v2, (CUdeviceptr to, size_t pitch, unsigned short value, size_t width, size_t height), (to, pitch, value, width, height)) \
+    IN_DEFAULT(X, cuMemsetD2D32_v2, (CUdeviceptr to, size_t pitch, unsigned value, size_t width, size_t height), (to, pitch, value, width, height)) \
+    IN_STREAM(X, cuMemsetD8Async, stream, (CUdeviceptr to, unsigned char value, size_t count, CUstream stream), (to, value, count, stream)) \
+    IN_STREAM(X, cuMemsetD16Async, stream, (CUdeviceptr to, unsigned short value, size_t count, CUstream stream), (to, value, count, stream)) \
+    IN_STREAM(X, cuMemsetD32Async, stream, (CUdeviceptr to, unsigned value, size_t count, CUstream stream), (to, value, count, stream)) \
+    IN_STREAM(X, cuMemsetD2D8Async, stream, (CUdeviceptr to, size_t pitch, unsigned char value, size_t width, size_t height, CUstream stream), (to, pitch, value, width, height, stream)) \
+    IN_STREAM(X, cuMemsetD2D16Async, stream, (CUdeviceptr to, size_t pitch, unsigned short value, size_t width, size_t height, CUstream stream), (to, pitch, value, width, height, stream)) \
+    IN_STREAM(X, cuMemsetD2D32Async, stream, (CUdeviceptr to, size_t pitch, unsigned value, size_t width, size_t height, CUstream stream), (to, pitch, value, width, height, stream)) \
+    IN_STREAM(X, cuStreamWriteValue32_v2, stream, (CUstream stream, CUdeviceptr to, uint32_t value, unsigned flags), (stream, to, value, flags)) \
+    IN_STREAM(X, cuStreamWriteValue64_v2, stream, (CUstream stream, CUdeviceptr to, uint64_t value, unsigned flags), (stream, to, value, flags)) \
+    IN_STREAM(X, cuStreamBatchMemOp_v2, stream, (CUstream stream, unsigned count, void *operations, unsigned flags), (stream, count, operations, flags))
+
+#define DEVICE_COPIES(X) \
+    IN_DEFAULT(X, cuMemcpyDtoD_v2, (CUdeviceptr to, CUdeviceptr from, size_t bytes), (to, from, bytes)) \
+    IN_DEFAULT(X, cuMemcpyPeer, (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes), (to, to_context, from, from_context, bytes)) \
+    IN_DEFAULT(X, cuMemcpy3DPeer, (const void *copy), (copy)) \
+    IN_STREAM(X, cuMemcpyDtoDAsync_v2, stream, (CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream), (to, from, bytes, stream)) \
+    IN_STREAM(X, cuMemcpyPeerAsync, stream, (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes, CUstream stream), (to, to_context, from, from_context, bytes, stream)) \
+    IN_STREAM(X, cuMemcpy3DPeerAsync, stream, (const void *copy, CUstream stream), (copy, stream)) \
+    IN_STREAM(X, cuMemcpyBatchAsync, stream, (CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, void *attributes, size_t *indexes, size_t attribute_count, size_t *failed, CUstream stream), (to, from, sizes, count, attributes, indexes, attribute_count, failed, stream)) \
+    IN_STREAM(X, cuMemcpyBatchAsync_v2, stream, (CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, void *attributes, size_t *indexes, size_t attribute_count, CUstream stream), (to, from, sizes, count, attributes, indexes, attribute_count, stream))
+
+#define UNSHAPED_WORK(X) LAUNCHES(X) FILLS(X) DEVICE_COPIES(X)
+#define WORK(X) UNSHAPED_WORK(X) SHAPED_COPIES(X)
 
 #define OTHERS(X) \
     X(cuInit, cuInit) \
@@ -32,7 +76,8 @@
     X(cuStreamEndCapture, cuStreamEndCapture) X(cuStreamEndCapture_ptsz, cuStreamEndCapture) \
     X(cuStreamDestroy_v2, cuStreamDestroy_v2)
 
-#define HOOKS(X) COPIES(X) SHAPED_COPIES(X) SHAPED_COPIES_ASYNC(X) OTHERS(X)
+/* By name alone all of them are alike. */
+#define HOOKS(X) COPIES(X) OTHERS(X) WORK(X)
 
 /* Without one of these the engine cannot work; every driver since CUDA 10.1 has them. */
 #define CALLED(X) \
@@ -41,9 +86,9 @@
     X(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) \
     X(cuPointerGetAttributes, cuPointerGetAttributes) \
     X(cuMemHostAlloc, cuMemHostAlloc) X(cuMemFreeHost, cuMemFreeHost) \
-    X(cuStreamCreate, cuStreamCreate) X(cuStreamSynchronize, cuStreamSynchronize) X(cuStreamWaitEvent, cuStreamWaitEvent) \
+    X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamSynchronize, cuStreamSynchronize) X(cuStreamWaitEvent, cuStreamWaitEvent) \
     X(cuStreamIsCapturing, cuStreamIsCapturing) X(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode) \
-    X(cuEventCreate, cuEventCreate) X(cuEventRecord, cuEventRecord) X(cuEventSynchronize, cuEventSynchronize) \
+    X(cuEventCreate, cuEventCreate) X(cuEventRecord, cuEventRecord) X(cuEventQuery, cuEventQuery) X(cuEventSynchronize, cuEventSynchronize) \
     X(cuEventDestroy_v2, cuEventDestroy_v2)
 
 /* Of these the huge pages alone depend. */

@@ -2,6 +2,7 @@
 #include "lifecycle.h"
 #include "buffer.h"
 #include "engine.h"
+#include "order.h"
 #include "torpor.h"
 
 #include <pthread.h>
@@ -18,6 +19,7 @@ static void report(void) {
 }
 
 static void after_fork(void) {
+    order_after_fork();
     engine_after_fork();
     buffer_after_fork();
 }

@@ -2,6 +2,7 @@
 #include "ring.h"
 #include "move.h"
 #include "old_glibc.h"
+#include "order.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -152,9 +153,12 @@ static void clear(struct ring *ring) {
     atomic_store(&ring->running, 0);
 }
 
-/* By the first lane, without the mutex. 0: somebody copies. */
+/* By the first lane, without the mutex. 0: the program is at work. Then the driver would wait for the GPU before it frees
+ * pinned memory, and let nobody launch anything meanwhile. */
 static int give_up(struct ring *ring) {
-    if (pthread_mutex_trylock(&ring->turn)) return 0;
+    uint64_t calls = order_calls(), before = ring->calls;
+    ring->calls = calls;
+    if (calls != before || pthread_mutex_trylock(&ring->turn)) return 0;
     pthread_mutex_lock(&ring->mutex);
     int idle = !ring->lane[0].wanted && !ring->quit;
     if (idle) dismiss(ring, 1);

@@ -52,6 +52,7 @@ struct ring {
     char *pinned;
     struct lane lane[MAX_STREAMS];
     int lanes;
+    uint64_t calls; /* how many the program had made when the first lane last looked whether it is idle */
 
     pthread_mutex_t mutex; /* of the rest */
     pthread_cond_t changed;

@@ -17,7 +17,7 @@ static struct { struct tally passed[REASON_COUNT]; } __attribute__((aligned(128)
 
 static unsigned stripe(void) {
     static _Atomic unsigned threads;
-    static _Thread_local unsigned mine; /* one more than the stripe */
+    static _Thread_local unsigned mine __attribute__((tls_model("initial-exec"))); /* one more than the stripe */
     if (!mine) mine = 1 + atomic_fetch_add(&threads, 1) % STRIPES;
     return mine - 1;
 }

@@ -15,6 +15,10 @@ TORPOR_API extern const char torpor_shim_version[];
 TORPOR_API CUresult torpor_copy_to_device(CUdeviceptr to, const void *from, size_t bytes);
 TORPOR_API CUresult torpor_copy_to_host(void *to, CUdeviceptr from, size_t bytes);
 
+/* Gives up what these copies hold in the current context. Where the shim is preloaded it sees contexts go; elsewhere this must
+ * be called before the context is destroyed. */
+TORPOR_API CUresult torpor_copy_end(void);
+
 /* Puts the statistics so far into line, NAME=VALUE separated by blanks, and a NUL; answers the length that the whole has. */
 TORPOR_API size_t torpor_statistics(char *line, size_t room);
 

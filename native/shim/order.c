@@ -1,0 +1,145 @@
+#define _GNU_SOURCE
+#include "order.h"
+#include "old_glibc.h"
+#include "statistics.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+enum { MAX_HOLDS = 64 };
+static const uint64_t patience_ns = 5000000; /* a call that takes longer waits for the GPU */
+
+static _Atomic(struct giving *) givings; /* never freed: those of ended threads are used again */
+static struct giving nobodys = {.stream = GIVING_NOTHING}; /* of threads for which there is no memory: they go unordered */
+static _Thread_local struct giving *mine __attribute__((tls_model("initial-exec")));
+static pthread_key_t key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static struct hold { CUcontext context; CUstream stream; pthread_t thread; int blocking, used; } holds[MAX_HOLDS];
+_Atomic int order_holds;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the holds */
+static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+
+static void thread_ended(void *giving) { atomic_store(&((struct giving *)giving)->owned, 0); }
+static void make_key(void) { pthread_key_create(&key, thread_ended); }
+
+static struct giving *unused(void) {
+    for (struct giving *g = atomic_load(&givings); g; g = g->next) {
+        int nobody = 0;
+        if (atomic_compare_exchange_strong(&g->owned, &nobody, 1)) return g;
+    }
+    struct giving *g = aligned_alloc(_Alignof(struct giving), sizeof *g);
+    if (!g) return &nobodys;
+    *g = (struct giving){.next = atomic_load(&givings), .stream = GIVING_NOTHING, .owned = 1};
+    while (!atomic_compare_exchange_weak(&givings, &g->next, g)) {}
+    return g;
+}
+
+struct giving *order_mine(void) {
+    if (mine) return mine;
+    pthread_once(&once, make_key);
+    mine = unused();
+    if (mine != &nobodys) pthread_setspecific(key, mine);
+    return mine;
+}
+
+static int is_blocking(CUstream stream) {
+    unsigned flags = 0;
+    if (stream == CU_STREAM_LEGACY || stream == CU_STREAM_PER_THREAD) return 1;
+    return driver()->cuStreamGetFlags(stream, &flags) || !(flags & CU_STREAM_NON_BLOCKING);
+}
+
+/* Whether work for the stream, given by this thread, and the hold's copy are ordered by CUDA. */
+static int concerns(const struct hold *hold, CUcontext context, CUstream stream) {
+    if (!hold->used) return 0;
+    if (stream == CU_STREAM_PER_THREAD && hold->stream == CU_STREAM_PER_THREAD) return pthread_equal(hold->thread, pthread_self());
+    if (stream != CU_STREAM_LEGACY && hold->stream != CU_STREAM_LEGACY) return hold->stream == stream;
+    if (hold->context != context) return 0;
+    return stream == hold->stream || (stream == CU_STREAM_LEGACY ? hold->blocking : is_blocking(stream));
+}
+
+static int held(CUcontext context, CUstream stream) {
+    for (int i = 0; i < MAX_HOLDS; i++)
+        if (concerns(&holds[i], context, stream)) return 1;
+    return 0;
+}
+
+void order_wait(struct giving *giving, CUstream stream) {
+    CUcontext context = NULL;
+    atomic_store(&giving->stream, GIVING_NOTHING); /* whoever holds need not wait for this thread */
+    driver()->cuCtxGetCurrent(&context);
+    pthread_mutex_lock(&mutex);
+    while (held(context, stream)) pthread_cond_wait(&released, &mutex);
+    atomic_store(&giving->stream, stream); /* a new hold comes after the mutex, and sees it */
+    pthread_mutex_unlock(&mutex);
+}
+
+static int may_concern(CUstream given, CUstream stream) {
+    if (given == GIVING_NOTHING) return 0;
+    return given == stream || given == CU_STREAM_LEGACY || stream == CU_STREAM_LEGACY;
+}
+
+/* Until no other thread is in a call that it began before the hold. */
+static int await_others(CUstream stream) {
+    uint64_t until = clock_ns() + patience_ns;
+    for (struct giving *g = atomic_load(&givings); g; g = g->next)
+        while (g != mine && may_concern(atomic_load(&g->stream), stream)) {
+            if (clock_ns() > until) return 0;
+            sched_yield();
+        }
+    return 1;
+}
+
+static int add(struct hold new) {
+    int added = 0;
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < MAX_HOLDS && !added; i++)
+        if (!holds[i].used) holds[i] = new, added = 1;
+    if (added) atomic_fetch_add(&order_holds, 1);
+    pthread_mutex_unlock(&mutex);
+    return added;
+}
+
+void order_release(CUcontext context, CUstream stream) {
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < MAX_HOLDS; i++) {
+        struct hold *hold = &holds[i];
+        if (!hold->used || hold->context != context || hold->stream != stream || !pthread_equal(hold->thread, pthread_self())) continue;
+        hold->used = 0;
+        atomic_fetch_sub(&order_holds, 1);
+        break;
+    }
+    pthread_cond_broadcast(&released);
+    pthread_mutex_unlock(&mutex);
+}
+
+int order_hold(CUcontext context, CUstream stream) {
+    if (!add((struct hold){context, stream, pthread_self(), is_blocking(stream), 1})) return 0;
+    if (await_others(stream)) return 1;
+    order_release(context, stream);
+    return 0;
+}
+
+uint64_t order_calls(void) {
+    uint64_t sum = atomic_load(&nobodys.calls);
+    for (struct giving *g = atomic_load(&givings); g; g = g->next) sum += atomic_load_explicit(&g->calls, memory_order_relaxed);
+    return sum;
+}
+
+/* The other threads are gone, wherever they were. */
+void order_after_fork(void) {
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    static const pthread_cond_t unwaited = PTHREAD_COND_INITIALIZER;
+    mutex = unlocked;
+    released = unwaited;
+    for (int i = 0; i < MAX_HOLDS; i++) holds[i].used = 0;
+    atomic_store(&order_holds, 0);
+    for (struct giving *g = atomic_load(&givings); g; g = g->next) {
+        atomic_store(&g->stream, GIVING_NOTHING);
+        if (g != mine) atomic_store(&g->owned, 0);
+    }
+}
+
+#define WRAPPER(name, stream, parameters, arguments) EXPORT CUresult name parameters { IN_ORDER(stream, name, arguments); }
+UNSHAPED_WORK(WRAPPER)
