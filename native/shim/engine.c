@@ -11,7 +11,7 @@ enum { EXIT_SECONDS = 2 };   /* how long the end of the process waits for copies
 
 static struct ring rings[MAX_RINGS];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of which ring is whose; taken after a turn */
-static _Atomic int aside, ended;
+static _Atomic int aside; /* for good */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void init_rings(void) {
@@ -60,20 +60,24 @@ static enum reason reluctance(struct ring *ring, size_t bytes) {
 struct ring *engine_ring(CUcontext context, size_t bytes, enum reason *why) {
     if (!settings()->copy) return *why = PASSED_OFF, NULL;
     if (!settings()->copy_streams && !atomic_exchange(&aside, 1)) say(LOG_INFO, "copies are left to the driver: too few cores. TORPOR_COPY_STREAMS overrules this.");
-    if (atomic_load(&aside) || atomic_load(&ended)) return *why = PASSED_ASIDE, NULL;
+    if (atomic_load(&aside)) return *why = PASSED_ASIDE, NULL;
     struct ring *ring = find_or_add(context);
     *why = reluctance(ring, bytes);
     return *why == NOT_PASSED ? ring : NULL;
 }
 
-/* Copies end before the driver does; none begins afterwards, as nobody gives the turns back. */
+/* Copies end before the driver does, and none begins afterwards. */
 static void at_exit(void) {
     struct timespec until;
-    atomic_store(&ended, 1);
+    atomic_store(&aside, 1);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += EXIT_SECONDS;
-    for (int i = 0; i < MAX_RINGS; i++)
-        if (atomic_load(&rings[i].running) && pthread_mutex_timedlock(&rings[i].turn, &until)) return;
+    for (int i = 0; i < MAX_RINGS; i++) {
+        if (!atomic_load(&rings[i].running)) continue;
+        if (pthread_mutex_timedlock(&rings[i].turn, &until)) return;
+        atomic_store(&rings[i].refused, 1);
+        pthread_mutex_unlock(&rings[i].turn);
+    }
 }
 
 static void watch_exit(void) { atexit(at_exit); }
@@ -101,10 +105,10 @@ static CUresult start(struct ring *ring) {
 
 /* With the turn. */
 static int may_copy(struct ring *ring, CUcontext context, enum reason *why) {
-    *why = PASSED_ASIDE;
-    if (atomic_load(&ended) || (!atomic_load(&ring->running) && start(ring))) return 0;
     *why = PASSED_OTHER;
-    return ring->context == context; /* it was destroyed meanwhile, else */
+    if (ring->context != context || atomic_load(&ring->refused)) return 0; /* it was destroyed meanwhile, or the process ends */
+    *why = PASSED_ASIDE;
+    return atomic_load(&ring->running) || !start(ring);
 }
 
 int engine_copy(struct ring *ring, CUcontext context, enum direction direction, const struct piece *pieces, size_t count,

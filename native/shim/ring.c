@@ -160,7 +160,7 @@ static int give_up(struct ring *ring) {
     ring->calls = calls;
     if (calls != before || pthread_mutex_trylock(&ring->turn)) return 0;
     pthread_mutex_lock(&ring->mutex);
-    int idle = !ring->lane[0].wanted && !ring->quit;
+    int idle = !ring->lane[0].wanted && !ring->quit && !atomic_load(&ring->refused);
     if (idle) dismiss(ring, 1);
     if (idle) ring->alive = 0;
     pthread_mutex_unlock(&ring->mutex);

@@ -45,7 +45,7 @@ struct ring {
     CUcontext context;    /* with the turn and the engine's mutex; NULL: unused */
     CUdevice device;
     int primary;
-    _Atomic int refused; /* a context that the engine does not serve */
+    _Atomic int refused; /* the engine does not serve this context, or no longer */
     _Atomic int running;
     _Atomic uint64_t seen;   /* bytes of large copies since it last stopped */
     _Atomic uint64_t queued; /* bytes that are being copied or wait for their turn */
