@@ -2,9 +2,8 @@
 #define _GNU_SOURCE
 #include "loader.h"
 #include "kernels.h"
+#include "sizes.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,27 +33,6 @@ static CUresult noted(CUresult result, const char *call) {
     return result;
 }
 #define TRY(name, ...) do { CUresult r_ = noted(p_##name(__VA_ARGS__), #name); if (r_) return r_; } while (0)
-
-static int parse_number(const char *text, unsigned long long *value) {
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return isdigit((unsigned char)*text) && !*end && !errno;
-}
-
-/* Bytes, or a number with K, M or G. */
-static int parse_size(const char *text, size_t *size) {
-    static const char units[] = "KMG";
-    char digits[24], *unit;
-    unsigned long long value;
-    snprintf(digits, sizeof digits, "%s", text);
-    size_t last = strlen(digits) - (*digits != 0);
-    int shift = digits[last] && (unit = strchr(units, toupper((unsigned char)digits[last]))) ? 10 * (int)(unit - units + 1) : 0;
-    if (shift) digits[last] = 0;
-    if (!parse_number(digits, &value) || value > SIZE_MAX >> shift) return 0;
-    *size = (size_t)value << shift;
-    return 1;
-}
 
 static CUresult launch(CUfunction kernel, int blocks, int threads, CUstream stream, void **parameters) {
     TRY(cuLaunchKernel, kernel, (unsigned)blocks, 1, 1, (unsigned)threads, 1, 1, 0, stream, parameters, NULL);

@@ -77,11 +77,38 @@ static void stateQueryMeasuresTheQuery(void) {
     EXPECT_IS(1, status);
 }
 
+static void copyBenchMeasuresAndVerifies(void) {
+    int status;
+    const char *text = output_of("programs/copy-bench --sizes 64K,3M --span 1M --warm 4M --rounds 2 --json", &status);
+    EXPECT_IS(0, status);
+    EXPECT(strstr(text, "{\"direction\":\"from-gpu\",\"memory\":\"pageable\",\"size\":65536,\"copies\":16,\"threads\":1,\"samples\":2,\"median\":"));
+    EXPECT(strstr(text, "{\"direction\":\"to-gpu\",\"memory\":\"pageable\",\"size\":3145728,\"copies\":1,"));
+    EXPECT(strstr(text, "\"verified\":true}"));
+    text = output_of("programs/copy-bench --sizes 64K --span 0 --warm 0 --rounds 1 --json --pinned --threads 8 --copies 5 --direction to-gpu", &status);
+    EXPECT_IS(0, status);
+    EXPECT(strstr(text, "{\"direction\":\"to-gpu\",\"memory\":\"pinned\",\"size\":65536,\"copies\":5,\"threads\":8,"));
+    EXPECT(!strstr(text, "from-gpu"));
+    EXPECT(strstr(output_of("programs/copy-bench --sizes 1M,x", &status), "usage: copy-bench"));
+    EXPECT_IS(64, status);
+}
+
+static void copyBenchFindsWhatWasNotCopied(void) {
+    int status;
+    if (getenv("TORPOR_REAL_DRIVER")) return;
+    setenv("TORPOR_SIM_FAULTS", "cuMemcpyHtoD=0", 1);
+    const char *text = output_of("programs/copy-bench --sizes 1M --span 0 --warm 0 --rounds 1 --direction to-gpu --json", &status);
+    unsetenv("TORPOR_SIM_FAULTS");
+    EXPECT(strstr(text, "{\"failed\":\"verification\",\"direction\":\"to-gpu\",\"bytes\":1048576,\"wrong_words\":131072}"));
+    EXPECT_IS(1, status);
+}
+
 int main(void) {
     RUN(theTargetAnswersEveryCommand);
     RUN(theTargetEndsWithItsInput);
     RUN(theTargetFindsWhatWasOverwritten);
     RUN(coldStartMeasuresEveryStep);
     RUN(stateQueryMeasuresTheQuery);
+    RUN(copyBenchMeasuresAndVerifies);
+    RUN(copyBenchFindsWhatWasNotCopied);
     return summary();
 }
