@@ -5,7 +5,7 @@ import java.io.IOException;
 /** Runs the benchmarks, prints a table for each, and writes them as JSON and Markdown. */
 public final class Bench {
     private static final String USAGE =
-            "usage: bench [init|state|start|all] [--quick] [--simulator] [--rounds N] [--out DIR]";
+            "usage: bench [init|state|start|copy|checkpoint|all]... [--quick] [--simulator] [--rounds N] [--memory SIZE] [--out DIR]";
 
     private Bench() {}
 
@@ -41,6 +41,8 @@ public final class Bench {
         return switch (part) {
             case "init" -> new InitReport(run).report();
             case "state" -> new StateReport(run).report();
+            case "copy" -> new CopyReport(run).report();
+            case "checkpoint" -> new CheckpointReport(run).report();
             default -> new StartReport(run).report();
         };
     }

@@ -63,6 +63,26 @@ final class Child implements AutoCloseable {
         }
     }
 
+    /** Its answer to a command, a line each. */
+    String ask(String command) {
+        try {
+            process.outputWriter().append(command).append('\n').flush();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return answer();
+    }
+
+    /** The next line of its output, which must come. */
+    String answer() {
+        String line = line();
+        if (line == null) {
+            close();
+            throw new IllegalStateException("no answer of: " + String.join(" ", command));
+        }
+        return line;
+    }
+
     /** Null at the end. */
     @Nullable
     String line() {

@@ -36,6 +36,7 @@ final class InitReport {
     }
 
     private final Run run;
+    private final int rounds;
     private final Report report = new Report(
             "init",
             "Initialising a GPU, median ms",
@@ -53,13 +54,14 @@ final class InitReport {
 
     InitReport(Run run) {
         this.run = run;
+        rounds = run.settings().roundsOr(10);
     }
 
     Report report() throws IOException {
         measure("nobody", run.environment());
         keeper();
         mps();
-        report.remark(run.settings().rounds() + " fresh processes of each, by turns; first allocation: 2 MiB.");
+        report.remark(rounds + " fresh processes of each, by turns; first allocation: 2 MiB.");
         return report;
     }
 
@@ -89,7 +91,7 @@ final class InitReport {
 
     private void measure(String beside, Map<String, String> environment) {
         Forks forks = new Forks(run.scratch(), environment);
-        for (int round = 0; round < run.settings().rounds(); round++) {
+        for (int round = 0; round < rounds; round++) {
             JsonObject c = cold(environment);
             for (Step step : Step.values()) {
                 sample(beside, "C", step).add(c.get(step.c).getAsDouble() / 1e3);

@@ -26,6 +26,10 @@ final class Kit {
         return there(natives().resolve("programs").resolve(name));
     }
 
+    static Path shim() {
+        return there(natives().resolve("libtorpor.so"));
+    }
+
     static Path simulator() {
         return there(natives().resolve("simulator/libcuda.so.1"));
     }

@@ -11,6 +11,7 @@ final class Report {
     final List<String> columns;
     final List<List<String>> rows = new ArrayList<>();
     final List<String> remarks = new ArrayList<>();
+    final List<Goal> goals = new ArrayList<>();
     final List<Sample> samples = new ArrayList<>();
 
     Report(String part, String title, String... columns) {
@@ -25,6 +26,10 @@ final class Report {
 
     void remark(String text) {
         remarks.add(text);
+    }
+
+    void goal(Goal goal) {
+        goals.add(goal);
     }
 
     Sample sample(String name, String unit) {
@@ -43,6 +48,8 @@ final class Report {
         line(text, columns.stream().map(column -> "---").toList());
         rows.forEach(row -> line(text, row));
         text.append('\n');
+        goals.forEach(
+                goal -> text.append("- ").append(goal.text(machine.simulated())).append('\n'));
         remarks.forEach(remark -> text.append("- ").append(remark).append('\n'));
         return text.toString();
     }

@@ -18,6 +18,15 @@ record Sample(String name, String unit, List<Double> values) {
         return quantile(0.5);
     }
 
+    /** Each value, divided by the other's of the same turn: what drifts, drifts for both. */
+    Sample over(Sample other) {
+        Sample ratios = new Sample(name, "");
+        for (int i = 0; i < Math.min(values.size(), other.values.size()); i++) {
+            ratios.add(values.get(i) / other.values.get(i));
+        }
+        return ratios;
+    }
+
     double quantile(double part) {
         if (values.isEmpty()) {
             return Double.NaN;

@@ -12,6 +12,7 @@ final class StartReport {
     private record Contender(String what, String name, List<String> command) {}
 
     private final Run run;
+    private final int rounds;
     private final Report report = new Report(
             "start",
             "Process start to first answer and to a primary context, median ms of wall time",
@@ -29,6 +30,7 @@ final class StartReport {
 
     StartReport(Run run) {
         this.run = run;
+        rounds = run.settings().roundsOr(10);
     }
 
     Report report() throws IOException {
@@ -43,7 +45,7 @@ final class StartReport {
         answers.forEach(this::row);
         contexts.forEach(this::row);
         report.remark(
-                run.settings().rounds()
+                rounds
                         + " fresh processes of each, by turns, nobody else on the GPU in the second half (a target in the first). Wall time from before the process is made until its one byte is read, measured alike for all.");
         report.remark(
                 "aot: with an AOT cache made from a run on the simulator, each program its own. early: CudaOptions.initializeEarly(0). All JVMs with the serial collector and C1 alone.");
@@ -75,7 +77,7 @@ final class StartReport {
 
     /** One round more than is counted: the first one warms files up. */
     private void race(List<Contender> contenders) {
-        for (int round = 0; round <= run.settings().rounds(); round++) {
+        for (int round = 0; round <= rounds; round++) {
             for (Contender contender : contenders) {
                 start(contender, round > 0);
             }

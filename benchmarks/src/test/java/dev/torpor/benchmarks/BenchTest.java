@@ -22,8 +22,8 @@ class BenchTest {
     Path out;
 
     @ParameterizedTest
-    @CsvSource({"init,6", "state,5", "start,17"})
-    void eachBenchmarkGivesATableOnTheSimulator(String part, int rows) throws IOException {
+    @CsvSource({"init,6,C", "state,5,C", "start,17,C", "copy,8,to-gpu", "checkpoint,8,plain"})
+    void eachBenchmarkGivesATableOnTheSimulator(String part, int rows, String name) throws IOException {
         assertThat(Bench.run(part, "--quick", "--simulator", "--out", out.toString()))
                 .isZero();
         JsonObject json = JsonParser.parseString(Files.readString(out.resolve(part + ".json")))
@@ -33,7 +33,7 @@ class BenchTest {
         for (JsonElement sample : json.getAsJsonArray("samples")) {
             assertMeasured(sample.getAsJsonObject());
         }
-        assertThat(out.resolve("results.md")).content().contains("SIMULATED").contains("| C |");
+        assertThat(out.resolve("results.md")).content().contains("SIMULATED").contains("| " + name + " |");
     }
 
     private static void assertMeasured(JsonObject sample) {
@@ -48,6 +48,29 @@ class BenchTest {
     void anUnknownBenchmarkIsAnError() throws IOException {
         assertThat(Bench.run("warp")).isEqualTo(64);
         assertThatThrownBy(() -> Settings.parse("--rounds")).hasMessage("--rounds lacks its value");
+    }
+
+    @Test
+    void aRatioPairsValuesOfTheSameTurn() {
+        Sample fast = new Sample("fast", "GB/s", List.of(20.0, 40.0, 60.0));
+        Sample slow = new Sample("slow", "GB/s", List.of(10.0, 20.0, 20.0));
+        assertThat(fast.over(slow).values()).containsExactly(2.0, 2.0, 3.0);
+    }
+
+    @Test
+    void aGoalSaysWhetherItWasReached() {
+        assertThat(Goal.atLeast("speed, GB/s,", 40, 44.125).text(false))
+                .isEqualTo("Goal: speed, GB/s, at least 40.00: measured 44.13, reached: yes");
+        assertThat(Goal.atMost("time", 0.58, 0.6).text(true))
+                .isEqualTo("SIMULATED goal: time at most 0.58: measured 0.60, reached: no");
+        assertThat(Goal.atLeast("speed", 1, Double.NaN).reached()).isFalse();
+    }
+
+    @Test
+    void sizesHaveUnits() {
+        assertThat(Settings.parse("copy", "--memory", "512M").memoryOr(1)).isEqualTo(512L << 20);
+        assertThat(Settings.parse("copy").memoryOr(7)).isEqualTo(7);
+        assertThatThrownBy(() -> Settings.parse("--memory", "big")).hasMessage("'big' is no size: 512M and 8G are.");
     }
 
     @Test
