@@ -21,6 +21,8 @@ for binding in ffm jna; do
 done
 
 cp -rp "$target/native" "$kit/bench/native"
+cp -rp "$root/benchmarks/src/main/python" "$kit/bench/python"
+rm -rf "$kit/bench/python/__pycache__"
 cp -rp "$root"/native/{Makefile,abi,simulator,programs,shim,early,tests} "$kit/native"
 cp -rp "$root"/native/target/{libtorpor.so,libtorpor_early.so,kernels.ptx,programs,simulator} "$kit/native/target"
 # As what was built may not be newer than what it was built from, or make would build it again there.

@@ -51,7 +51,7 @@ final class CheckpointReport {
                 CheckpointRounds.class.getName(),
                 Long.toString(memory),
                 Integer.toString(1 + rounds));
-        Child.output(command, run.environment()).lines().forEach(line -> take(Results.GSON.fromJson(line, Turn.class)));
+        Child.output(command, run.environment()).lines().forEach(this::take);
         for (String when : List.of(FIRST, LATER)) {
             VARIANTS.forEach(variant -> row(when, variant));
         }
@@ -64,7 +64,12 @@ final class CheckpointReport {
         return report;
     }
 
-    private void take(Turn turn) {
+    private void take(String line) {
+        if (line.startsWith("# ")) {
+            report.remark(line.substring(2));
+            return;
+        }
+        Turn turn = Results.GSON.fromJson(line, Turn.class);
         String when = turn.round() == 0 ? FIRST : LATER;
         sample(when, turn.variant(), "checkpoint").add(turn.checkpoint());
         sample(when, turn.variant(), "restore").add(turn.restore());

@@ -9,13 +9,14 @@ import dev.torpor.Step;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.IntConsumer;
 
 /**
  * {@code CheckpointRounds MEMORY ROUNDS}: a controller that stays, and suspends and resumes targets by turns. Prints a
- * {@link Turn} as a line of JSON for each suspend and resume; round 0 is the first.
+ * {@link Turn} as a line of JSON for each suspend and resume; round 0 is the first. A line with {@code #} is a remark.
  */
 public final class CheckpointRounds {
     static final String PLAIN = "plain";
@@ -68,31 +69,49 @@ public final class CheckpointRounds {
     }
 
     private void run(int rounds) {
-        Map<String, String> huge = Map.of("LD_PRELOAD", Kit.shim().toString(), "TORPOR_BUFFER_HUGE", "1");
+        Map<String, String> huge = shim(Map.of());
         try (Child small = target(2 << 20, Map.of())) {
             turn(small, "warm-up", 0);
         }
         try (Child plain = target(memory, Map.of());
                 Child hugePages = target(memory, huge)) {
             List<IntConsumer> turns = new ArrayList<>(List.of(
-                    round -> say(turn(plain, PLAIN, round)), round -> say(turn(hugePages, HUGE, round)), this::kept));
+                    round -> say(turn(plain, PLAIN, round)),
+                    round -> say(turn(hugePages, HUGE, round)),
+                    round -> kept(round, round + 1 == rounds)));
             for (int round = 0; round < rounds; round++) {
                 for (IntConsumer turn : turns) {
                     turn.accept(round);
                 }
                 Collections.rotate(turns, 1);
             }
+            finish(hugePages, HUGE);
         }
     }
 
     /** A fresh process each time, since only its first checkpoint finds no buffer. */
-    private void kept(int round) {
-        Map<String, String> environment =
-                Map.of("LD_PRELOAD", Kit.shim().toString(), "TORPOR_BUFFER_HUGE", "1", "TORPOR_BUFFER_KEEP", "16G");
-        try (Child target = target(memory, environment)) {
+    private void kept(int round, boolean last) {
+        try (Child target = target(memory, shim(Map.of("TORPOR_BUFFER_KEEP", "16G")))) {
             say(turn(target, KEPT_FIRST, round));
             say(turn(target, KEPT_SECOND, round));
+            if (last) {
+                finish(target, "huge pages, kept buffer");
+            }
         }
+    }
+
+    private static Map<String, String> shim(Map<String, String> more) {
+        Map<String, String> environment = new HashMap<>(more);
+        environment.put("LD_PRELOAD", Kit.shim().toString());
+        environment.put("TORPOR_BUFFER_HUGE", "1");
+        environment.put("TORPOR_LOG", "info");
+        return environment;
+    }
+
+    /** The shim tells its statistics as the process ends. */
+    private static void finish(Child target, String variant) {
+        target.close();
+        target.said().lines().forEach(line -> System.out.println("# " + variant + ": " + line));
     }
 
     private static Child target(long bytes, Map<String, String> environment) {

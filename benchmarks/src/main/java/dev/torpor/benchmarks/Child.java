@@ -15,6 +15,7 @@ final class Child implements AutoCloseable {
     private final Path errors;
     private final Process process;
     private final BufferedReader output;
+    private @Nullable String said;
 
     private Child(List<String> command, Path errors, Process process) {
         this.command = command;
@@ -97,16 +98,25 @@ final class Child implements AutoCloseable {
         return process.pid();
     }
 
+    /** What it said on its standard error, once it has been closed. */
+    String said() {
+        return said == null ? "" : said;
+    }
+
     /** @throws ChildFailure if it did not end well */
     @Override
     public void close() {
+        if (said != null) {
+            return;
+        }
         try {
             endInput();
             int status = process.waitFor();
-            String said = Files.readString(errors);
+            String text = Files.readString(errors).strip();
+            said = text;
             Files.delete(errors);
             if (status != 0) {
-                throw new ChildFailure(status, said.strip(), String.join(" ", command));
+                throw new ChildFailure(status, text, String.join(" ", command));
             }
         } catch (IOException e) {
             throw new UncheckedIOException(e);

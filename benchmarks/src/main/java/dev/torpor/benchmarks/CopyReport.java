@@ -74,26 +74,47 @@ final class CopyReport {
     Report report() {
         List<Copier> copiers = new ArrayList<>();
         try {
-            copiers.add(start("plain", List.of(), Map.of()));
-            copiers.add(start("pinned", List.of("--pinned"), Map.of()));
-            STREAMS.forEach(streams -> copiers.add(start(shim(streams), List.of(), preload(streams))));
-            copiers.forEach(this::awaitReady);
-            for (int round = 0; round <= rounds; round++) {
-                measure(copiers, round > 0);
-                Collections.rotate(copiers, 1);
-            }
-            copiers.forEach(this::remarkStatistics);
-        } finally {
-            copiers.forEach(copier -> copier.process().close());
+            measureAll(copiers);
+        } catch (IllegalStateException e) {
+            copiers.forEach(copier -> closeAfter(e, copier.process()));
+            throw e;
         }
+        copiers.forEach(copier -> copier.process().close());
         DIRECTIONS.forEach(direction -> works.forEach(work -> row(direction, work)));
         goals();
         report.remark(
                 (rounds + 1)
-                        + " rounds of all variants by turns, the first not counted, in processes that stay; every word verified after each sample. Copies below 256 MiB are repeated, each of other memory, until so much is copied. Ratios are medians of ratios within a round.");
+                        + " rounds of all variants by turns, the first not counted, in processes that stay; every word verified after each sample. Copies smaller than "
+                        + span()
+                        + " are repeated, each of other memory, until so much is copied. Ratios are medians of ratios within a round.");
         report.remark(
                 "Pageable memory is an anonymous mapping, touched before. The shim's engine has been started, and is kept for the whole run (TORPOR_COPY_IDLE_MS).");
         return report;
+    }
+
+    /** The failure that came first is the one to tell. */
+    private static void closeAfter(RuntimeException first, Child process) {
+        try {
+            process.close();
+        } catch (RuntimeException e) {
+            first.addSuppressed(e);
+        }
+    }
+
+    private String span() {
+        return quick ? "1M" : "256M";
+    }
+
+    private void measureAll(List<Copier> copiers) {
+        copiers.add(start("plain", List.of(), Map.of()));
+        copiers.add(start("pinned", List.of("--pinned"), Map.of()));
+        STREAMS.forEach(streams -> copiers.add(start(shim(streams), List.of(), preload(streams))));
+        copiers.forEach(this::awaitReady);
+        for (int round = 0; round <= rounds; round++) {
+            measure(copiers, round > 0);
+            Collections.rotate(copiers, 1);
+        }
+        copiers.forEach(this::remarkStatistics);
     }
 
     private Map<String, String> preload(int streams) {
@@ -111,7 +132,7 @@ final class CopyReport {
     private Copier start(String name, List<String> options, Map<String, String> more) {
         List<String> command = new ArrayList<>(
                 List.of(Kit.program("copy-bench").toString(), "--serve", "--sizes", Long.toString(largest)));
-        command.addAll(List.of("--span", quick ? "1M" : "256M", "--warm", quick ? "32M" : "1G"));
+        command.addAll(List.of("--span", span(), "--warm", quick ? "32M" : "1G"));
         command.addAll(options);
         Map<String, String> environment = new LinkedHashMap<>(run.environment());
         environment.putAll(more);
@@ -200,7 +221,7 @@ final class CopyReport {
         report.goal(Goal.atLeast(
                 "from-gpu" + of + " GB/s", 48, sample("from-gpu", whole, JUDGED).median()));
         report.goal(Goal.atLeast("from-gpu" + of + " times plain", 4, ratio("from-gpu", whole, JUDGED, "plain")));
-        report.goal(Goal.atLeast("slowest of all sizes, " + JUDGED + ", times plain", 0.97, slowest()));
+        report.goal(slowest());
         for (String direction : DIRECTIONS) {
             report.goal(Goal.atLeast(
                     direction + ", " + threads.title() + ", " + JUDGED + ", times plain",
@@ -209,13 +230,19 @@ final class CopyReport {
         }
     }
 
-    private double slowest() {
+    /** The shim may cost nothing where it has nothing to give. */
+    private Goal slowest() {
         double slowest = Double.MAX_VALUE;
+        String where = "";
         for (String direction : DIRECTIONS) {
             for (Work work : works.subList(0, works.size() - 1)) {
-                slowest = Math.min(slowest, ratio(direction, work, JUDGED, "plain"));
+                double ratio = ratio(direction, work, JUDGED, "plain");
+                if (ratio < slowest) {
+                    slowest = ratio;
+                    where = direction + ", " + work.title();
+                }
             }
         }
-        return slowest;
+        return Goal.atLeast("slowest of all sizes (" + where + "), " + JUDGED + ", times plain", 0.97, slowest);
     }
 }
