@@ -22,6 +22,7 @@ def checksum(tensor):
 
 
 host = torch.arange(words, dtype=torch.int64).mul_(0x9E3779B97F4A7C15 - (1 << 64))
+host.bitwise_xor_(host >> 29)
 to_gpu(torch.zeros(1 << 20))
 to_gpu(host).cpu()  # the memory of both sides is there, and what starts late has started
 up, down = [], []
