@@ -66,7 +66,8 @@ final class CheckpointReport {
 
     private void take(String line) {
         if (line.startsWith("# ")) {
-            report.remark(line.substring(2));
+            String[] parts = line.substring(2).split(": ", 2);
+            report.remarkStatistics(parts[0], parts[1]);
             return;
         }
         Turn turn = Results.GSON.fromJson(line, Turn.class);

@@ -183,7 +183,7 @@ final class CopyReport {
     private void remarkStatistics(Copier copier) {
         String statistics = field(parse(copier, copier.process().ask("shim")), "statistics");
         if (!statistics.isEmpty()) {
-            report.remark(copier.name() + " counted: " + statistics);
+            report.remarkStatistics(copier.name(), statistics);
         }
     }
 

@@ -3,6 +3,7 @@ package dev.torpor.benchmarks;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.StringJoiner;
 
 /** One part's results: a table to read, remarks, and every value that was measured. */
 final class Report {
@@ -26,6 +27,17 @@ final class Report {
 
     void remark(String text) {
         remarks.add(text);
+    }
+
+    /** The shim's statistics, NAME=VALUE, without those that are zero. */
+    void remarkStatistics(String whose, String statistics) {
+        StringJoiner rest = new StringJoiner(" ");
+        for (String word : statistics.split(" ", -1)) {
+            if (!word.matches(".*=0(\\.0+)?")) {
+                rest.add(word);
+            }
+        }
+        remark(whose + ": " + rest);
     }
 
     void goal(Goal goal) {

@@ -50,6 +50,14 @@ class BenchTest {
         assertThatThrownBy(() -> Settings.parse("--rounds")).hasMessage("--rounds lacks its value");
     }
 
+    @ParameterizedTest
+    @CsvSource({"copy,to_device=", "checkpoint,buffer_kept="})
+    void theShimDidWhatIsMeasured(String part, String counted) throws IOException {
+        assertThat(Bench.run(part, "--quick", "--simulator", "--out", out.toString()))
+                .isZero();
+        assertThat(out.resolve("results.md")).content().contains(counted);
+    }
+
     @Test
     void aRatioPairsValuesOfTheSameTurn() {
         Sample fast = new Sample("fast", "GB/s", List.of(20.0, 40.0, 60.0));
