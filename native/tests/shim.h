@@ -13,6 +13,25 @@ static inline void engine_at_once(const char *streams) {
     setenv("TORPOR_COPY_START", "0", 1);
 }
 
+/* The engine takes copies of 64 KiB and more, in many parts. */
+static inline void engine_takes_most(const char *streams) {
+    engine_at_once(streams);
+    setenv("TORPOR_COPY_MIN", "64K", 1);
+    setenv("TORPOR_COPY_CHUNK", "64K", 1);
+}
+
+static inline int simulated(void) {
+    const char *real = getenv("TORPOR_REAL_DRIVER");
+    return !real || !*real;
+}
+
+static inline int sanitized(void) { return getenv("TORPOR_SANITIZED") != NULL; }
+
+#define RUN_SIMULATED(test, why) do { \
+        if (simulated()) RUN(test); \
+        else printf("  skipped %s: " why "\n", #test); \
+    } while (0)
+
 /* One number of torpor_statistics. */
 static inline unsigned long long statistic(const char *name) {
     char line[8192] = "", *at;
@@ -24,5 +43,67 @@ static inline unsigned long long statistic(const char *name) {
     fail_at(__FILE__, __LINE__, "no %s in: %s", name, line);
     return 0;
 }
+
+static inline unsigned long long by_engine(void) { return statistic("to_device") + statistic("to_host"); }
+
+static inline unsigned long long by_driver(void) {
+    static const char *const reasons[] = {"small", "shaped", "off", "aside", "capture", "pinned", "managed", "device", "host", "other", "cold", "busy"};
+    unsigned long long sum = 0;
+    char name[32];
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        snprintf(name, sizeof name, "passed_%s", reasons[i]);
+        sum += statistic(name);
+    }
+    return sum;
+}
+
+static inline CUdeviceptr of(const void *host) { return (CUdeviceptr)(uintptr_t)host; }
+
+/* A copy that the shim never takes, complete on return. Its stream is one that waits for no other. */
+static inline void driver_download(void *to, CUdeviceptr from, size_t bytes, CUstream s) {
+    CUDA_MEMCPY2D line = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = from, .srcPitch = bytes, .dstMemoryType = CU_MEMORYTYPE_HOST,
+                          .dstHost = to, .dstPitch = bytes, .WidthInBytes = bytes, .Height = 1};
+    OK(cu.cuMemcpy2DAsync_v2(&line, s));
+    OK(cu.cuStreamSynchronize(s));
+}
+
+static inline int all_are(const char *memory, char value, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++)
+        if (memory[i] != value) return 0;
+    return 1;
+}
+
+/* The twelve ways to copy, and the stream that each belongs to. */
+enum form { PLAIN, PLAIN_PTDS, UNIFIED, UNIFIED_PTDS, LATER, LATER_PTSZ, UNIFIED_LATER, UNIFIED_LATER_PTSZ, FORMS };
+static inline int is_later(enum form form) { return form >= LATER; }
+static inline int is_per_thread(enum form form) { return form % 2; }
+
+static inline CUresult upload(enum form form, CUdeviceptr to, const void *from, size_t n, CUstream s) {
+    switch (form) {
+    case PLAIN: return cu.cuMemcpyHtoD_v2(to, from, n);
+    case PLAIN_PTDS: return cu.cuMemcpyHtoD_v2_ptds(to, from, n);
+    case UNIFIED: return cu.cuMemcpy(to, of(from), n);
+    case UNIFIED_PTDS: return cu.cuMemcpy_ptds(to, of(from), n);
+    case LATER: return cu.cuMemcpyHtoDAsync_v2(to, from, n, s);
+    case LATER_PTSZ: return cu.cuMemcpyHtoDAsync_v2_ptsz(to, from, n, s);
+    case UNIFIED_LATER: return cu.cuMemcpyAsync(to, of(from), n, s);
+    default: return cu.cuMemcpyAsync_ptsz(to, of(from), n, s);
+    }
+}
+
+static inline CUresult download(enum form form, void *to, CUdeviceptr from, size_t n, CUstream s) {
+    switch (form) {
+    case PLAIN: return cu.cuMemcpyDtoH_v2(to, from, n);
+    case PLAIN_PTDS: return cu.cuMemcpyDtoH_v2_ptds(to, from, n);
+    case UNIFIED: return cu.cuMemcpy(of(to), from, n);
+    case UNIFIED_PTDS: return cu.cuMemcpy_ptds(of(to), from, n);
+    case LATER: return cu.cuMemcpyDtoHAsync_v2(to, from, n, s);
+    case LATER_PTSZ: return cu.cuMemcpyDtoHAsync_v2_ptsz(to, from, n, s);
+    case UNIFIED_LATER: return cu.cuMemcpyAsync(of(to), from, n, s);
+    default: return cu.cuMemcpyAsync_ptsz(of(to), from, n, s);
+    }
+}
+
+static inline CUresult settle(enum form form, CUstream s) { return is_per_thread(form) ? cu.cuStreamSynchronize_ptsz(s) : cu.cuStreamSynchronize(s); }
 
 #endif
