@@ -26,6 +26,7 @@ static enum kind kind_at(CUdeviceptr address) {
 }
 
 static enum kind kind_of(CUdeviceptr address, size_t bytes) {
+    if (!address || bytes > UINT64_MAX - address) return UNKNOWN;
     enum kind first = kind_at(address), last = kind_at(address + bytes - 1);
     return first == last ? first : UNKNOWN;
 }
