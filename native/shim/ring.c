@@ -99,6 +99,7 @@ static CUresult fetch_all(struct lane *lane) {
 static void work(struct lane *lane) {
     struct ring *ring = lane->ring;
     CUresult result = ring->job.direction == TO_DEVICE ? send_all(lane) : fetch_all(lane);
+    if (result) driver()->cuStreamSynchronize(lane->stream); /* what could not be marked may be under way: the next job takes its buffer */
     pthread_mutex_lock(&ring->mutex);
     if (result && !ring->job.result) ring->job.result = result;
     if (--ring->working == 0) pthread_cond_broadcast(&ring->changed);
