@@ -19,10 +19,10 @@ static int captures_now(CUstream stream) {
 }
 
 /* Some errors end a capture and others do not, so the stream is asked. */
-static CUresult end(__typeof__(cuStreamEndCapture) *real, CUstream stream, CUgraph *graph) {
-    int before = captures_now(stream);
+static CUresult end(__typeof__(cuStreamEndCapture) *real, CUstream stream, CUgraph *graph, CUstream meant) {
+    int before = captures_now(meant);
     CUresult result = real(stream, graph);
-    if (before && !captures_now(stream)) atomic_fetch_sub(&captures, 1);
+    if (before && !captures_now(meant)) atomic_fetch_sub(&captures, 1);
     return result;
 }
 
@@ -34,17 +34,17 @@ static CUresult end(__typeof__(cuStreamEndCapture) *real, CUstream stream, CUgra
     EXPORT CUresult name(CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode) { \
         return driver() ? begun(driver()->name(stream, graph, dependencies, data, count, mode)) : CUDA_ERROR_NOT_INITIALIZED; \
     }
-#define END(name) \
+#define END(name, standard) \
     EXPORT CUresult name(CUstream stream, CUgraph *graph) { \
-        return driver() ? end(driver()->name, stream, graph) : CUDA_ERROR_NOT_INITIALIZED; \
+        return driver() ? end(driver()->name, stream, graph, stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
     }
 
 BEGIN(cuStreamBeginCapture_v2)
 BEGIN(cuStreamBeginCapture_v2_ptsz)
 BEGIN_TO_GRAPH(cuStreamBeginCaptureToGraph)
 BEGIN_TO_GRAPH(cuStreamBeginCaptureToGraph_ptsz)
-END(cuStreamEndCapture)
-END(cuStreamEndCapture_ptsz)
+END(cuStreamEndCapture, CU_STREAM_LEGACY)
+END(cuStreamEndCapture_ptsz, CU_STREAM_PER_THREAD)
 
 /* A stream that is destroyed takes its capture along. */
 EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
