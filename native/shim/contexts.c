@@ -2,13 +2,16 @@
 #include "buffer.h"
 #include "driver.h"
 #include "engine.h"
+#include "lifecycle.h"
 
 EXPORT CUresult cuInit(unsigned flags) {
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     CUresult result = d->cuInit(flags);
-    if (!result) buffer_watch();
-    return result;
+    if (result) return result;
+    lifecycle_own();
+    buffer_watch();
+    return CUDA_SUCCESS;
 }
 
 #define DESTROY(name) \

@@ -24,8 +24,10 @@ static void after_fork(void) {
     buffer_after_fork();
 }
 
+void lifecycle_own(void) { owner = getpid(); }
+
 void lifecycle_begin(void) {
-    owner = getpid();
+    lifecycle_own();
     settings();
     pthread_atfork(NULL, NULL, after_fork);
     atexit(report);

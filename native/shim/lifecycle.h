@@ -4,4 +4,7 @@
 /* When the process turns out to use CUDA. Once. */
 void lifecycle_begin(void);
 
+/* When CUDA is initialised, be it in a child of a process that only loaded the driver: what is copied from now on is this process's. */
+void lifecycle_own(void);
+
 #endif

@@ -108,6 +108,8 @@ void say(enum log_level level, const char *format, ...) {
     vsnprintf(line + sizeof head - 1, sizeof line - sizeof head, format, args);
     va_end(args);
     size_t length = strlen(line);
+    for (size_t i = 0; i < length; i++) /* what the environment holds may be anything */
+        if (iscntrl((unsigned char)line[i])) line[i] = '?';
     line[length] = '\n';
     if (write(STDERR_FILENO, line, length + 1) < 0) return; /* nobody is left to be told */
 }
