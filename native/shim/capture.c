@@ -1,14 +1,60 @@
 #include "capture.h"
 #include "driver.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
+/* The streams in which captures began. Others that join a capture do not count: they neither end it nor take it along. */
+static struct origin {
+    struct origin *next;
+    CUstream stream;
+    const void *thread; /* NULL, but for a thread's own stream */
+    CUcontext context;
+} *origins;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int captures;
+static _Thread_local char self; /* its address is the thread's name */
 
 int capturing(void) { return atomic_load(&captures) > 0; }
 
-static CUresult begun(CUresult result) {
-    if (!result) atomic_fetch_add(&captures, 1);
+static const void *thread_of(CUstream stream) { return stream == CU_STREAM_PER_THREAD ? &self : NULL; }
+
+static int begun_in(const struct origin *o, CUstream stream, CUcontext context) {
+    return context ? o->context == context : o->stream == stream && o->thread == thread_of(stream);
+}
+
+/* Of a stream, or all of a context. */
+static void forget(CUstream stream, CUcontext context) {
+    pthread_mutex_lock(&mutex);
+    for (struct origin **link = &origins; *link;) {
+        struct origin *o = *link;
+        if (!begun_in(o, stream, context)) { link = &o->next; continue; }
+        *link = o->next;
+        free(o);
+        atomic_fetch_sub(&captures, 1);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+static void remember(CUstream stream) {
+    CUcontext context = NULL;
+    struct origin *o = malloc(sizeof *o);
+    if (!o || !driver()->cuCtxGetCurrent || driver()->cuCtxGetCurrent(&context)) return free(o);
+    forget(stream, NULL); /* a handle may come again */
+    pthread_mutex_lock(&mutex);
+    *o = (struct origin){origins, stream, thread_of(stream), context};
+    origins = o;
+    atomic_fetch_add(&captures, 1);
+    pthread_mutex_unlock(&mutex);
+}
+
+void capture_context_gone(CUcontext context) {
+    if (context && capturing()) forget(NULL, context);
+}
+
+static CUresult begun(CUresult result, CUstream stream) {
+    if (!result) remember(stream);
     return result;
 }
 
@@ -19,39 +65,35 @@ static int captures_now(CUstream stream) {
 }
 
 /* Some errors end a capture and others do not, so the stream is asked. */
-static CUresult end(__typeof__(cuStreamEndCapture) *real, CUstream stream, CUgraph *graph, CUstream meant) {
-    int before = captures_now(meant);
-    CUresult result = real(stream, graph);
-    if (before && !captures_now(meant)) atomic_fetch_sub(&captures, 1);
+static CUresult end(CUresult result, CUstream stream) {
+    if (!captures_now(stream)) forget(stream, NULL);
     return result;
 }
 
-#define BEGIN(name) \
+#define BEGIN(name, standard) \
     EXPORT CUresult name(CUstream stream, CUstreamCaptureMode mode) { \
-        return driver() ? begun(driver()->name(stream, mode)) : CUDA_ERROR_NOT_INITIALIZED; \
+        return driver() ? begun(driver()->name(stream, mode), stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
     }
-#define BEGIN_TO_GRAPH(name) \
+#define BEGIN_TO_GRAPH(name, standard) \
     EXPORT CUresult name(CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode) { \
-        return driver() ? begun(driver()->name(stream, graph, dependencies, data, count, mode)) : CUDA_ERROR_NOT_INITIALIZED; \
+        return driver() ? begun(driver()->name(stream, graph, dependencies, data, count, mode), stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
     }
 #define END(name, standard) \
     EXPORT CUresult name(CUstream stream, CUgraph *graph) { \
-        return driver() ? end(driver()->name, stream, graph, stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
+        return driver() ? end(driver()->name(stream, graph), stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
     }
 
-BEGIN(cuStreamBeginCapture_v2)
-BEGIN(cuStreamBeginCapture_v2_ptsz)
-BEGIN_TO_GRAPH(cuStreamBeginCaptureToGraph)
-BEGIN_TO_GRAPH(cuStreamBeginCaptureToGraph_ptsz)
+BEGIN(cuStreamBeginCapture_v2, CU_STREAM_LEGACY)
+BEGIN(cuStreamBeginCapture_v2_ptsz, CU_STREAM_PER_THREAD)
+BEGIN_TO_GRAPH(cuStreamBeginCaptureToGraph, CU_STREAM_LEGACY)
+BEGIN_TO_GRAPH(cuStreamBeginCaptureToGraph_ptsz, CU_STREAM_PER_THREAD)
 END(cuStreamEndCapture, CU_STREAM_LEGACY)
 END(cuStreamEndCapture_ptsz, CU_STREAM_PER_THREAD)
 
-/* A stream that is destroyed takes its capture along. */
+/* A stream that is destroyed takes its capture along. Forgotten before its handle can be somebody else's. */
 EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    int before = capturing() && captures_now(stream);
-    CUresult result = d->cuStreamDestroy_v2(stream);
-    if (before && !result) atomic_fetch_sub(&captures, 1);
-    return result;
+    if (capturing()) forget(stream, NULL);
+    return d->cuStreamDestroy_v2(stream);
 }

@@ -2,6 +2,9 @@
 #ifndef TORPOR_CAPTURE_H
 #define TORPOR_CAPTURE_H
 
+#include "../abi/cuda_types.h"
+
 int capturing(void);
+void capture_context_gone(CUcontext context); /* and its captures with it. NULL: none is */
 
 #endif
