@@ -53,7 +53,7 @@ static int in_capture(const struct copy *copy) {
     return capturing() || driver()->cuStreamIsCapturing(copy->stream, &status) || status != CU_STREAM_CAPTURE_STATUS_NONE;
 }
 
-/* A copy that the driver takes without waiting for its stream must not wait here either: 4 MiB of its staging memory were seen. */
+/* An upload that the driver takes without waiting for its stream must not wait here either: 4 MiB of its staging memory were seen. */
 enum { DRIVER_STAGES = 8 << 20 };
 
 enum moment { BUSY, IDLE, FAILED };
@@ -74,10 +74,11 @@ static enum moment await(CUstream stream, int64_t nanoseconds) {
 }
 
 /* Nonzero: the stream is idle, and held. First it is waited for with no hold, as its work may need another thread to go on. */
-static int hold_idle(CUcontext context, const struct copy *copy, enum reason *why) {
-    static const int64_t soon = 100000000;
-    int no_wait = copy->later && copy->bytes < DRIVER_STAGES;
-    enum moment moment = await(copy->stream, no_wait ? 0 : -1);
+static int hold_idle(CUcontext context, const struct copy *copy, enum direction direction, enum reason *why) {
+    static const int64_t at_once = 5000000, soon = 100000000;
+    int no_wait = copy->later && direction == TO_DEVICE && copy->bytes < DRIVER_STAGES;
+    if (no_wait && driver()->cuStreamQuery(copy->stream)) return *why = PASSED_BUSY, 0;
+    enum moment moment = await(copy->stream, no_wait ? at_once : -1);
     int held = moment == IDLE && order_hold(context, copy->stream);
     if (held) moment = await(copy->stream, soon);
     else if (moment == IDLE) moment = BUSY;
@@ -95,7 +96,7 @@ static int copied(const struct copy *copy, CUresult *result, enum reason *why) {
     if ((*why = sort(copy, &direction)) != NOT_PASSED) return 0;
     struct ring *ring = engine_ring(context, copy->bytes, why);
     struct piece piece = piece_of(copy, direction);
-    if (!ring || !hold_idle(context, copy, why)) return 0;
+    if (!ring || !hold_idle(context, copy, direction, why)) return 0;
     int done = engine_copy(ring, context, direction, &piece, 1, copy->later && direction == TO_DEVICE ? &copy->stream : NULL, result, why);
     order_release(context, copy->stream);
     return done;

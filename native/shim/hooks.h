@@ -86,7 +86,7 @@
     X(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) \
     X(cuPointerGetAttributes, cuPointerGetAttributes) \
     X(cuMemHostAlloc, cuMemHostAlloc) X(cuMemFreeHost, cuMemFreeHost) \
-    X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamSynchronize, cuStreamSynchronize) X(cuStreamWaitEvent, cuStreamWaitEvent) \
+    X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamQuery, cuStreamQuery) X(cuStreamSynchronize, cuStreamSynchronize) X(cuStreamWaitEvent, cuStreamWaitEvent) \
     X(cuStreamIsCapturing, cuStreamIsCapturing) X(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode) \
     X(cuEventCreate, cuEventCreate) X(cuEventRecord, cuEventRecord) X(cuEventQuery, cuEventQuery) X(cuEventSynchronize, cuEventSynchronize) \
     X(cuEventDestroy_v2, cuEventDestroy_v2)

@@ -442,14 +442,17 @@ static void everyCopyIsTheDriversWhereCoresAreFew(void) {
     expect_passed("passed_aside", 2);
 }
 
+/* In a stream that has no order with the NULL stream. */
 static void *copy_much(void *argument) {
     struct megabytes *m = argument;
     CUdeviceptr device;
-    char *out = calloc(1, 4 * MB);
+    CUstream stream;
+    char *out = calloc(1, 8 * MB);
     OK(cu.cuCtxSetCurrent(m->context));
-    OK(cu.cuMemAlloc_v2(&device, 4 * MB));
+    OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    OK(cu.cuMemAlloc_v2(&device, 8 * MB));
     pthread_barrier_wait(&together);
-    OK(cu.cuMemcpyHtoD_v2_ptds(device, out, 4 * MB));
+    OK(cu.cuMemcpyHtoDAsync_v2(device, out, 8 * MB, stream));
     free(out);
     return NULL;
 }
@@ -457,7 +460,7 @@ static void *copy_much(void *argument) {
 static void aSmallerCopyDoesNotWaitForALargeOne(void) {
     pthread_t thread;
     engine_takes_most("1");
-    setenv("TORPOR_SIM_DELAY_US", "10000", 1); /* 64 parts take more than half a second */
+    setenv("TORPOR_SIM_DELAY_US", "5000", 1); /* 128 parts take more than half a second */
     struct megabytes much = {use_device(0), 0};
     pthread_barrier_init(&together, NULL, 2);
     pthread_create(&thread, NULL, copy_much, &much);

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { KB = 1 << 10, BYTES = 600 * KB + 12, MOST = 80 }; /* ten parts, so that the streams of the engine get several each */
+enum { MB = 1 << 20, BYTES = 8 * MB + 12, MOST = 80 }; /* smaller uploads into busy streams are the driver's; nine parts, so that the streams of the engine get several each */
 
 /* Every way to copy: the form, the stream it is given, and a stream whose work it has to wait for, and that waits for it. */
 struct way { enum form form; CUstream stream, work; };
@@ -35,6 +35,7 @@ static void add_ways(enum form form) {
 
 static CUcontext prepare(void) {
     engine_takes_most("3");
+    setenv("TORPOR_COPY_CHUNK", "1M", 1);
     setenv("TORPOR_SIM_DELAY_US", "5000", 1);
     CUcontext context = use_device(0);
     OK(cu.cuStreamCreate(&blocking, CU_STREAM_DEFAULT));

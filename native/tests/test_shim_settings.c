@@ -7,7 +7,7 @@
 enum { MB = 1 << 20 };
 
 /* argument: NAME=VALUE strings, NULL at the end */
-static void settle(void *argument) {
+static void with_settings(void *argument) {
     for (char **setting = argument; *setting; setting++) putenv(*setting);
     use_device(0);
 }
@@ -29,7 +29,7 @@ static void copy_right(size_t bytes) {
 }
 
 static void expect_complaint(char *setting) {
-    struct outcome o = outcome_of(settle, SETTINGS(setting));
+    struct outcome o = outcome_of(with_settings, SETTINGS(setting));
     char beginning[512];
     snprintf(beginning, sizeof beginning, "torpor: %s is not ", setting);
     EXPECT_IS(0, o.status);
@@ -54,7 +54,7 @@ static void eachWrongValueIsOneLineThatNamesIt(void) {
 }
 
 static void severalWrongValuesAreALineEach(void) {
-    struct outcome o = outcome_of(settle, SETTINGS("TORPOR_COPY=x", "TORPOR_BUFFER_KEEP=y", "TORPOR_LOG=z"));
+    struct outcome o = outcome_of(with_settings, SETTINGS("TORPOR_COPY=x", "TORPOR_BUFFER_KEEP=y", "TORPOR_LOG=z"));
     EXPECT_IS(3, line_count(o.errors));
     EXPECT(strstr(o.errors, "TORPOR_COPY=x ") && strstr(o.errors, "TORPOR_BUFFER_KEEP=y ") && strstr(o.errors, "TORPOR_LOG=z "));
     outcome_free(&o);
@@ -63,30 +63,30 @@ static void severalWrongValuesAreALineEach(void) {
 static void aLongOrStrangeValueIsStillOneLine(void) {
     char longer[4096] = "TORPOR_COPY=";
     memset(longer + strlen(longer), '9', sizeof longer - strlen(longer) - 1);
-    struct outcome o = outcome_of(settle, SETTINGS(longer));
+    struct outcome o = outcome_of(with_settings, SETTINGS(longer));
     EXPECT_IS(1, line_count(o.errors));
     EXPECT(!strncmp(o.errors, "torpor: TORPOR_COPY=999", 23));
     outcome_free(&o);
-    o = outcome_of(settle, SETTINGS("TORPOR_COPY=1\n2\t\033[31m"));
+    o = outcome_of(with_settings, SETTINGS("TORPOR_COPY=1\n2\t\033[31m"));
     EXPECT_IS(1, line_count(o.errors));
     for (const char *at = o.errors; *at; at++) EXPECT(*at == '\n' || isprint((unsigned char)*at));
     outcome_free(&o);
 }
 
 static void rightValuesAreTakenInSilence(void) {
-    EXPECT_QUIET(0, outcome_of(settle, SETTINGS("TORPOR_COPY=1", "TORPOR_COPY_STREAMS=64", "TORPOR_COPY_CHUNK=64K", "TORPOR_COPY_MIN=65536",
+    EXPECT_QUIET(0, outcome_of(with_settings, SETTINGS("TORPOR_COPY=1", "TORPOR_COPY_STREAMS=64", "TORPOR_COPY_CHUNK=64K", "TORPOR_COPY_MIN=65536",
         "TORPOR_COPY_START=1T", "TORPOR_COPY_IDLE_MS=0", "TORPOR_BUFFER_HUGE=0", "TORPOR_BUFFER_THREADS=1", "TORPOR_BUFFER_KEEP=1t")));
-    EXPECT_QUIET(0, outcome_of(settle, SETTINGS("TORPOR_LOG=warn", "TORPOR_COPY_CHUNK=64m", "TORPOR_COPY_MIN=1T", "TORPOR_COPY_START=0",
+    EXPECT_QUIET(0, outcome_of(with_settings, SETTINGS("TORPOR_LOG=warn", "TORPOR_COPY_CHUNK=64m", "TORPOR_COPY_MIN=1T", "TORPOR_COPY_START=0",
         "TORPOR_COPY_IDLE_MS=3600000", "TORPOR_BUFFER_THREADS=64")));
 }
 
 static void anEmptyValueCountsAsUnset(void) {
-    EXPECT_QUIET(0, outcome_of(settle, SETTINGS("TORPOR_LOG=", "TORPOR_COPY=", "TORPOR_COPY_STREAMS=", "TORPOR_COPY_CHUNK=", "TORPOR_COPY_MIN=",
+    EXPECT_QUIET(0, outcome_of(with_settings, SETTINGS("TORPOR_LOG=", "TORPOR_COPY=", "TORPOR_COPY_STREAMS=", "TORPOR_COPY_CHUNK=", "TORPOR_COPY_MIN=",
         "TORPOR_COPY_START=", "TORPOR_COPY_IDLE_MS=", "TORPOR_BUFFER_HUGE=", "TORPOR_BUFFER_THREADS=", "TORPOR_BUFFER_KEEP=")));
 }
 
 static void switchedOffNothingIsSaidOfWrongValues(void) {
-    EXPECT_QUIET(0, outcome_of(settle, SETTINGS("TORPOR_LOG=off", "TORPOR_COPY=2", "TORPOR_COPY_CHUNK=1", "TORPOR_BUFFER_KEEP=lots")));
+    EXPECT_QUIET(0, outcome_of(with_settings, SETTINGS("TORPOR_LOG=off", "TORPOR_COPY=2", "TORPOR_COPY_CHUNK=1", "TORPOR_BUFFER_KEEP=lots")));
 }
 
 static void insteadOfAWrongMinimumTheDefaultIsTaken(void) {
