@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static pid_t owner; /* a child of fork says nothing of its parent's copies */
+static _Atomic pid_t owner; /* a child of fork says nothing of its parent's copies */
 
 static void report(void) {
     char line[4096];
