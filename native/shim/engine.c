@@ -66,16 +66,17 @@ struct ring *engine_ring(CUcontext context, size_t bytes, enum reason *why) {
     return *why == NOT_PASSED ? ring : NULL;
 }
 
-/* Copies end before the driver does, and none begins afterwards. */
+/* Copies end before the driver does, and none begins afterwards. The turns are given back: a program may destroy contexts and
+ * wait for its threads in what runs after this. The threads go, so that none of them calls the driver while it ends. */
 static void at_exit(void) {
     struct timespec until;
     atomic_store(&aside, 1);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += EXIT_SECONDS;
     for (int i = 0; i < MAX_RINGS; i++) {
-        if (!atomic_load(&rings[i].running)) continue;
-        if (pthread_mutex_timedlock(&rings[i].turn, &until)) return;
+        if (pthread_mutex_timedlock(&rings[i].turn, &until)) continue;
         atomic_store(&rings[i].refused, 1);
+        if (atomic_load(&rings[i].running)) ring_forget(&rings[i]);
         pthread_mutex_unlock(&rings[i].turn);
     }
 }
