@@ -451,7 +451,7 @@ static long status_kib(const char *field) {
 }
 
 static void whatIsNotUsedIsGivenUpAndComesBack(void) {
-    setenv("TORPOR_COPY_IDLE_MS", "150", 1);
+    setenv("TORPOR_COPY_IDLE_MS", sanitized() ? "2000" : "500", 1); /* longer than one copy and its check take */
     start_engine();
     int before = threads_at_rest();
     for (int round = 1; round <= 3; round++) {
