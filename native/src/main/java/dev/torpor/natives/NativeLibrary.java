@@ -2,22 +2,31 @@ package dev.torpor.natives;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The native libraries of this jar as files that a loader can map. A library is taken from the directory that the system
- * property {@value #DIRECTORY} names, or else copied once per process into a fresh temporary file that only its owner can
- * write, deleted at exit. Thread-safe.
+ * property {@value #DIRECTORY} names, or else put into a folder {@code torpor-UID} that only its owner can use, under the first
+ * of these where that can be done safely and programs may be run: what the system property {@value #TEMPORARY} names,
+ * {@code $XDG_RUNTIME_DIR}, {@code java.io.tmpdir}, {@code /dev/shm}, {@code ~/.cache}. Its name there holds version and
+ * content, so that all processes share it; it is compared byte for byte before every use, and never deleted, since programs
+ * may have it loaded. Thread-safe, also between processes.
  */
 public final class NativeLibrary {
     /** System property: a directory that holds the libraries already, so that nothing is copied. */
     public static final String DIRECTORY = "torpor.native";
 
-    private static final ConcurrentHashMap<String, Path> COPIES = new ConcurrentHashMap<>();
+    /** System property: the folder to try first. */
+    public static final String TEMPORARY = "torpor.native.tmp";
+
+    private static final int DIGEST_CHARACTERS = 64;
+    private static final int SHORT_DIGEST = 12;
 
     private NativeLibrary() {}
 
@@ -26,11 +35,12 @@ public final class NativeLibrary {
      *
      * @param fileName for example {@code libtorpor.so}
      * @return an absolute path
-     * @throws UnsatisfiedLinkError if there is none for this platform, or it cannot be copied
+     * @throws UnsatisfiedLinkError if there is none for this platform, or no folder can take it; the message has the reason of
+     *     each
      */
     public static Path file(String fileName) {
         @Nullable String directory = System.getProperty(DIRECTORY);
-        return directory == null ? COPIES.computeIfAbsent(fileName, NativeLibrary::copy) : within(directory, fileName);
+        return directory == null ? copy(fileName) : within(directory, fileName);
     }
 
     private static Path within(String directory, String fileName) {
@@ -43,19 +53,40 @@ public final class NativeLibrary {
     }
 
     private static Path copy(String fileName) {
-        String resource = "/META-INF/native/" + platform() + "/" + fileName;
-        try (InputStream in = NativeLibrary.class.getResourceAsStream(resource)) {
-            if (in == null) {
-                throw new UnsatisfiedLinkError("torpor-native has no " + fileName + " for " + platform());
-            }
-            Path file = Files.createTempFile("torpor-", "-" + fileName);
-            file.toFile().deleteOnExit();
-            Files.write(file, in.readAllBytes()); // into the file that was made for its owner alone
-            return file;
+        try {
+            byte[] content = resource(fileName);
+            String id = new String(resource(fileName + ".id"), StandardCharsets.US_ASCII).strip();
+            String shortId = id.substring(0, id.length() - DIGEST_CHARACTERS + SHORT_DIGEST);
+            Extraction extraction = new Extraction(candidates(), Mounts.ofThisProcess(), Extraction.user());
+            return extraction.place(fileName.replace(".so", "-" + shortId + ".so"), content);
         } catch (IOException e) {
-            throw new UnsatisfiedLinkError("cannot copy " + fileName + " into java.io.tmpdir, "
-                    + System.getProperty("java.io.tmpdir") + ": " + e + "; let the system property " + DIRECTORY
-                    + " name a directory that holds it");
+            throw new UnsatisfiedLinkError("cannot copy " + fileName + ": " + e + "; let the system property "
+                    + DIRECTORY + " name a directory that holds it");
+        }
+    }
+
+    private static byte[] resource(String name) throws IOException {
+        try (InputStream in = NativeLibrary.class.getResourceAsStream("/META-INF/native/" + platform() + "/" + name)) {
+            if (in == null) {
+                throw new UnsatisfiedLinkError("torpor-native has no " + name + " for " + platform());
+            }
+            return in.readAllBytes();
+        }
+    }
+
+    private static List<Path> candidates() {
+        List<Path> candidates = new ArrayList<>();
+        add(candidates, System.getProperty(TEMPORARY), "");
+        add(candidates, System.getenv("XDG_RUNTIME_DIR"), "");
+        add(candidates, System.getProperty("java.io.tmpdir"), "");
+        add(candidates, "/dev/shm", "");
+        add(candidates, System.getProperty("user.home"), ".cache");
+        return candidates;
+    }
+
+    private static void add(List<Path> candidates, @Nullable String folder, String below) {
+        if (folder != null && !folder.isEmpty()) {
+            candidates.add(Path.of(folder, below).toAbsolutePath());
         }
     }
 

@@ -22,12 +22,17 @@ class NativeLibraryTest {
     @AfterEach
     void end() {
         System.clearProperty(NativeLibrary.DIRECTORY);
+        System.clearProperty(NativeLibrary.TEMPORARY);
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"libtorpor.so", "libtorpor_early.so"})
     void aLibraryOfTheJarIsCopiedOnceForItsOwnerAlone(String name) throws IOException {
+        System.setProperty(NativeLibrary.TEMPORARY, directory.toString());
         Path file = NativeLibrary.file(name);
+        assertThat(file.startsWith(directory.toRealPath())).isTrue();
+        assertThat(file.getFileName().toString())
+                .matches(name.replace(".so", "-\\d+\\.\\d+\\.\\d+\\S*-[0-9a-f]{12}\\.so"));
         assertThat(Files.readAllBytes(file)).startsWith(ELF);
         assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)))
                 .isEqualTo("rw-------");
