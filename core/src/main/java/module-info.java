@@ -4,6 +4,7 @@
  */
 module dev.torpor {
     requires static transitive org.jspecify;
+    requires dev.torpor.natives;
 
     exports dev.torpor;
     exports dev.torpor.driver;

@@ -83,6 +83,16 @@ public final class GpuProcess {
     }
 
     /**
+     * The shim that the process carries, if it carries one. No driver is asked.
+     *
+     * @throws TorporException {@link Problem#NO_SUCH_PROCESS}, {@link Problem#PROCESS_REPLACED}, {@link Problem#NO_PERMISSION}
+     */
+    public Optional<Shim.Loaded> shim() {
+        preflight.identify();
+        return new ShimScan(preflight.proc()).of(pid);
+    }
+
+    /**
      * Suspends a running or locked process with the default options.
      *
      * @throws TorporException as {@link #suspend(Suspend)}

@@ -42,6 +42,11 @@ final class Preflight {
     }
 
     static Preflight of(Cuda cuda, ProcFs proc, long pid) {
+        return new Preflight(cuda, proc, pid, startTime(proc, pid));
+    }
+
+    /** @throws TorporException {@link Problem#NO_SUCH_PROCESS}, also for the id of a thread */
+    static long startTime(ProcFs proc, long pid) {
         long startTime = pid <= 0 || pid > MAX_PID ? -1 : proc.startTime(pid);
         if (startTime < 0) {
             throw noSuchProcess(pid, "check the pid, `torpor ps` lists the CUDA processes");
@@ -51,7 +56,7 @@ final class Preflight {
             throw new TorporException(
                     Problem.NO_SUCH_PROCESS, pid + " is a thread of process " + leader + ": use " + leader + ".");
         }
-        return new Preflight(cuda, proc, pid, startTime);
+        return startTime;
     }
 
     private static TorporException noSuchProcess(long pid, String advice) {
@@ -118,15 +123,15 @@ final class Preflight {
                     null);
         }
         if (result == CudaResult.OPERATING_SYSTEM) {
-            return new TorporException(
-                    Problem.NO_PERMISSION,
-                    result,
-                    call + "Process " + pid + " runs as user " + proc.user(pid) + ", and this one as user "
-                            + proc.user(ProcessHandle.current().pid())
-                            + ": run as the same user, or as root, in the same pid namespace.",
-                    null);
+            return new TorporException(Problem.NO_PERMISSION, result, call + runAsItsUser(proc, pid), null);
         }
         return new TorporException(Problem.DRIVER, result, call.strip(), null);
+    }
+
+    static String runAsItsUser(ProcFs proc, long pid) {
+        return "Process " + pid + " runs as user " + proc.user(pid) + ", and this one as user "
+                + proc.user(ProcessHandle.current().pid())
+                + ": run as the same user, or as root, in the same pid namespace.";
     }
 
     /** @throws TorporException {@link Problem#MPS_CLIENT} if NVML tells that the process is one */

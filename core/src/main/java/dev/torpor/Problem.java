@@ -36,6 +36,8 @@ public enum Problem {
     RESTORE_FAILED,
     /** The resource, or the {@link Cuda} it came from, has been closed. */
     CLOSED,
+    /** The shim cannot be put into a file or loaded, or a file is not the shim. */
+    NO_SHIM,
     /** A call of the driver failed for another reason, which the message has in the driver's words. */
     DRIVER
 }

@@ -118,6 +118,17 @@ final class ProcFs {
         return readFile(Path.of(root, Long.toString(pid), "smaps"));
     }
 
+    /** The text of {@code maps}; null if it cannot be read, which takes the permission to trace the process. */
+    @Nullable
+    String maps(long pid) {
+        return read(pid, "maps");
+    }
+
+    /** A file of a process. */
+    Path file(long pid, String name) {
+        return Path.of(root, Long.toString(pid), name);
+    }
+
     /** The value of an environment variable that the process was started with; null if it has none, or it cannot be read. */
     @Nullable
     String environment(long pid, String name) {

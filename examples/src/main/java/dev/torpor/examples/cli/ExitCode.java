@@ -38,7 +38,8 @@ enum ExitCode {
     LOCK_TIMEOUT(8, "its work on the GPU did not pause in time; it runs on", Problem.LOCK_TIMEOUT),
     RESTORE_FAILED(9, "the driver refused to restore the process", Problem.RESTORE_FAILED),
     UNRESPONSIVE(10, "the driver did not return in time", Problem.UNRESPONSIVE),
-    DRIVER(11, "a call of the driver failed for another reason", Problem.DRIVER);
+    DRIVER(11, "a call of the driver failed for another reason", Problem.DRIVER),
+    NO_SHIM(12, "the shim cannot be used", Problem.NO_SHIM);
 
     private final int code;
     private final String meaning;
