@@ -63,9 +63,10 @@ enum ShimSetting {
     private long number(String text) {
         int end = text.length();
         int power = 0;
-        if (kind == Kind.SIZE && end > 0 && UNITS.indexOf(text.charAt(end - 1)) >= 0) {
+        int unit = end == 0 ? -1 : UNITS.indexOf(Character.toUpperCase(text.charAt(end - 1)));
+        if (kind == Kind.SIZE && unit >= 0) {
             end--;
-            power = 1 + UNITS.indexOf(text.charAt(end));
+            power = 1 + unit;
         }
         long value = end == 0 || end > DIGITS ? -1 : 0;
         for (int i = 0; i < end && value >= 0; i++) {
