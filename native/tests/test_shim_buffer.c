@@ -9,7 +9,6 @@
 
 enum { MB = 1 << 20, HUGE = 2 * MB, TAKEN = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE };
 
-static int sanitized(void) { return getenv("TORPOR_SANITIZED") != NULL; }
 
 static int no_huge_pages(void) {
     char text[64] = "[never]";

@@ -55,10 +55,12 @@ static void there_and_back(char value) {
     EXPECT(all_are(in, value, BYTES));
 }
 
+/* A small upload may find its stream busy for a moment longer. */
 static void expect_by_engine(void) {
-    unsigned long long before = by_engine();
+    unsigned long long before = by_engine(), busy = statistic("passed_busy");
     there_and_back('e');
-    EXPECT_IS(before + 2, by_engine());
+    EXPECT(by_engine() > before);
+    EXPECT_IS(before + 2, by_engine() + statistic("passed_busy") - busy);
 }
 
 static void expect_by_driver(void) {
@@ -154,6 +156,30 @@ static void buffersGivenUpDuringACaptureDoNotHarmIt(void) {
     CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_GLOBAL);
     sleep_ms(300);
     EXPECT_IS(CU_STREAM_CAPTURE_STATUS_ACTIVE, status_of(s));
+    end_well(s);
+    finish_test();
+}
+
+static _Atomic int over;
+
+static void *copy_slowly(void *context) {
+    OK(cu.cuCtxSetCurrent(context));
+    OK(cu.cuMemcpyDtoHAsync_v2(in, device, BYTES, other));
+    over = 1;
+    return NULL;
+}
+
+static void aCaptureThatBeginsDuringACopyIsNotHarmed(void) {
+    pthread_t thread;
+    setenv("TORPOR_SIM_DELAY_US", "50000", 1); /* five parts in three streams take twice that */
+    CUcontext context = prepare();
+    pthread_create(&thread, NULL, copy_slowly, context);
+    sleep_ms(30);
+    CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_GLOBAL);
+    while (!over) sleep_ms(1);
+    EXPECT_IS(CU_STREAM_CAPTURE_STATUS_ACTIVE, status_of(s));
+    pthread_join(thread, NULL);
+    EXPECT_IS(1, by_engine());
     end_well(s);
     finish_test();
 }
@@ -325,6 +351,7 @@ int main(void) {
     RUN(copiesCapturedInAThreadsDefaultStreamBecomePartOfTheGraph);
     RUN(aThreadsCaptureModeStaysWhatItIs);
     RUN(buffersGivenUpDuringACaptureDoNotHarmIt);
+    RUN(aCaptureThatBeginsDuringACopyIsNotHarmed);
     RUN(anotherThreadsCapturesAreNotHarmedByTheEngine);
     RUN(aCaptureThatDoesNotBeginChangesNothing);
     RUN(anInvalidatedCaptureEnds);

@@ -10,7 +10,6 @@
 
 enum { MB = 1 << 20 };
 
-static int sanitized(void) { return getenv("TORPOR_SANITIZED") != NULL; }
 
 /* Is the function in the library of that name? */
 static int is_in(const char *library, const void *function) {

@@ -9,7 +9,6 @@
 
 enum { MB = 1 << 20, BYTES = 8 * MB, CHILD_STATUS = 7 };
 
-static int sanitized(void) { return getenv("TORPOR_SANITIZED") != NULL; }
 
 static char *pattern_of(size_t bytes, unsigned seed) {
     char *text = malloc(bytes);
