@@ -32,6 +32,7 @@ public final class Cuda implements AutoCloseable {
     private boolean initialized;
     private boolean nvmlTried;
     private @Nullable DeviceMemory deviceMemory;
+    private @Nullable CopyEngine copies;
     private @Nullable Boolean simulated;
     private volatile boolean closed;
 
@@ -245,6 +246,21 @@ public final class Cuda implements AutoCloseable {
     EarlyInitialization.@Nullable Outcome earlyOutcome() {
         synchronized (initializing) {
             return earlyOutcome;
+        }
+    }
+
+    /**
+     * Copies by many streams in this process. Loads the shim for it, and does not initialise CUDA.
+     *
+     * @throws TorporException {@link Problem#NO_SHIM}
+     */
+    public CopyEngine copies() {
+        driver();
+        synchronized (initializing) {
+            if (copies == null) {
+                copies = CopyEngine.open(this, opened.provider());
+            }
+            return copies;
         }
     }
 

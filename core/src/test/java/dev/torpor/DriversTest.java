@@ -3,9 +3,8 @@ package dev.torpor;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.DriverProvider;
-import dev.torpor.driver.Nvml;
+import dev.torpor.driver.LoadedLibrary;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URL;
@@ -36,12 +35,7 @@ class DriversTest {
         }
 
         @Override
-        public CudaDriver openCuda(String library) {
-            throw new UnsatisfiedLinkError(library + " does not load");
-        }
-
-        @Override
-        public Nvml openNvml(String library) {
+        public LoadedLibrary open(String library) {
             throw new UnsatisfiedLinkError(library + " does not load");
         }
     }

@@ -3,6 +3,7 @@ package dev.torpor;
 import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.CudaResult;
 import dev.torpor.driver.DriverProvider;
+import dev.torpor.driver.LoadedLibrary;
 import dev.torpor.driver.Nvml;
 import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
@@ -114,6 +115,11 @@ final class FakeDriver {
         @Override
         public int priority() {
             return 0;
+        }
+
+        @Override
+        public LoadedLibrary open(String library) {
+            throw new UnsatisfiedLinkError(library + " does not load");
         }
 
         @Override

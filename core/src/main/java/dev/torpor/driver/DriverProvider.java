@@ -14,12 +14,22 @@ public interface DriverProvider {
     int priority();
 
     /**
+     * Loads a library, which stays loaded.
+     *
+     * @param library a file name for the loader to search, or an absolute path
+     * @throws UnsatisfiedLinkError if it cannot be loaded; the message is the loader's own
+     */
+    LoadedLibrary open(String library);
+
+    /**
      * Loads the CUDA driver.
      *
      * @param library a file name for the loader to search, or an absolute path
      * @throws UnsatisfiedLinkError if it cannot be loaded; the message is the loader's own
      */
-    CudaDriver openCuda(String library);
+    default CudaDriver openCuda(String library) {
+        return new LibCuda(open(library));
+    }
 
     /**
      * Loads NVML.
@@ -27,7 +37,9 @@ public interface DriverProvider {
      * @param library a file name for the loader to search, or an absolute path
      * @throws UnsatisfiedLinkError if it cannot be loaded; the message is the loader's own
      */
-    Nvml openNvml(String library);
+    default Nvml openNvml(String library) {
+        return new LibNvml(open(library));
+    }
 
     /**
      * Starts to initialise the driver on a native thread, beside whatever Java still has to load and link.

@@ -7,6 +7,7 @@ import dev.torpor.contract.Prototypes.Prototype;
 import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.LibCuda;
 import dev.torpor.driver.LibNvml;
+import dev.torpor.driver.LibTorpor;
 import dev.torpor.driver.LoadedLibrary;
 import dev.torpor.driver.NativeFunction;
 import dev.torpor.driver.Nvml;
@@ -137,6 +138,22 @@ class CallsAsDeclaredTest {
             throw new AssertionError(e);
         }
         assertThat(thrown).isEmpty();
+    }
+
+    @Test
+    void functionsOfTheShim() {
+        Prototypes declared = new Prototypes("../shim/torpor.h");
+        Recorder recorder = new Recorder(FAILED);
+        LibTorpor shim = new LibTorpor(recorder);
+        ByteBuffer host = ByteBuffer.allocateDirect(8);
+        assertThat(shim.copyToDevice(5, host, 5)).isEqualTo(FAILED);
+        assertThat(recorder.called).isEqualTo(declared.of("torpor_copy_to_device"));
+        assertThat(shim.copyToHost(host, 5, 5)).isEqualTo(FAILED);
+        assertThat(recorder.called).isEqualTo(declared.of("torpor_copy_to_host"));
+        inOwnThread(shim::statistics);
+        assertThat(recorder.name).isEqualTo("torpor_statistics");
+        assertThat(recorder.called.parameters())
+                .isEqualTo(declared.of("torpor_statistics").parameters());
     }
 
     @Test

@@ -28,7 +28,7 @@ final class Prototypes {
 
     private final String text;
 
-    /** @param header for example {@code cuda_functions.h} */
+    /** @param header for example {@code cuda_functions.h}, relative to {@code native/abi} */
     Prototypes(String header) {
         Path file = Machine.built("..").resolve("abi").resolve(header);
         try {
@@ -73,7 +73,7 @@ final class Prototypes {
     }
 
     private static Kind kind(String declared) {
-        String type = declared.replace("const ", "").strip();
+        String type = declared.replace("const ", "").replace("TORPOR_API ", "").strip();
         if (type.endsWith("*")) {
             return Kind.POINTER;
         }

@@ -1,5 +1,6 @@
 package dev.torpor.ffm;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -24,6 +25,9 @@ record FfmFunction(MemorySegment address) implements NativeFunction {
     static RuntimeException unexpected(Throwable thrown) {
         if (thrown instanceof Error error) {
             throw error;
+        }
+        if (thrown instanceof RuntimeException known) {
+            return known;
         }
         return new IllegalStateException(thrown);
     }
@@ -110,6 +114,28 @@ record FfmFunction(MemorySegment address) implements NativeFunction {
     public int call(long a, int b, int c, int d, int e, int f, int g, int h, long i, long j, long k) {
         try {
             return (int) Launch.CALL.invokeExact(address, a, b, c, d, e, f, g, h, i, j, k);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    /** A segment that is passed as such cannot be freed during the call. */
+    private static final class Segment {
+        static final MethodHandle READ = link(JAVA_INT, JAVA_LONG, ADDRESS, JAVA_LONG);
+        static final MethodHandle WRITTEN = link(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG);
+    }
+
+    int call(long a, MemorySegment b, long c) {
+        try {
+            return (int) Segment.READ.invokeExact(address, a, b, c);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    int call(MemorySegment a, long b, long c) {
+        try {
+            return (int) Segment.WRITTEN.invokeExact(address, a, b, c);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }

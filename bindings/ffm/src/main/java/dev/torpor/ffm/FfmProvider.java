@@ -1,15 +1,15 @@
 package dev.torpor.ffm;
 
-import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.DriverProvider;
 import dev.torpor.driver.EarlyInitialization;
-import dev.torpor.driver.LibCuda;
-import dev.torpor.driver.LibNvml;
-import dev.torpor.driver.Nvml;
+import dev.torpor.driver.LoadedLibrary;
 import org.jspecify.annotations.Nullable;
 
 /** Calls through {@code java.lang.foreign}. */
 public final class FfmProvider implements DriverProvider {
+    /** For {@link java.util.ServiceLoader}. */
+    public FfmProvider() {}
+
     @Override
     public String name() {
         return "ffm";
@@ -21,13 +21,8 @@ public final class FfmProvider implements DriverProvider {
     }
 
     @Override
-    public CudaDriver openCuda(String library) {
-        return new LibCuda(FfmLibrary.open(library));
-    }
-
-    @Override
-    public Nvml openNvml(String library) {
-        return new LibNvml(FfmLibrary.open(library));
+    public LoadedLibrary open(String library) {
+        return FfmLibrary.open(library);
     }
 
     @Override

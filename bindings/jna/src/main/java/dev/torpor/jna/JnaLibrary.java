@@ -1,6 +1,7 @@
 package dev.torpor.jna;
 
 import com.sun.jna.Function;
+import com.sun.jna.Library;
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Pointer;
@@ -9,6 +10,7 @@ import dev.torpor.driver.NativeFunction;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +20,9 @@ final class JnaLibrary implements LoadedLibrary {
     /** JNA unloads what nobody refers to any more, and the driver's threads would run on in what is gone. */
     private static final Set<NativeLibrary> LOADED = ConcurrentHashMap.newKeySet();
 
+    /** JNA would let all libraries share their functions, and the shim call the driver's in place of its own of the same name. */
+    private static final Map<String, Object> TO_ITSELF = Map.of(Library.OPTION_OPEN_FLAGS, 1); // RTLD_LAZY, RTLD_LOCAL
+
     private final NativeLibrary library;
 
     private JnaLibrary(NativeLibrary library) {
@@ -26,7 +31,8 @@ final class JnaLibrary implements LoadedLibrary {
 
     static JnaLibrary open(String library) {
         try {
-            NativeLibrary loaded = NativeLibrary.getInstance(library.indexOf('/') < 0 ? library : absolute(library));
+            NativeLibrary loaded =
+                    NativeLibrary.getInstance(library.indexOf('/') < 0 ? library : absolute(library), TO_ITSELF);
             LOADED.add(loaded);
             return new JnaLibrary(loaded);
         } catch (UnsatisfiedLinkError e) {

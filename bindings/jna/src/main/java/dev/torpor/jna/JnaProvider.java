@@ -1,10 +1,7 @@
 package dev.torpor.jna;
 
-import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.DriverProvider;
-import dev.torpor.driver.LibCuda;
-import dev.torpor.driver.LibNvml;
-import dev.torpor.driver.Nvml;
+import dev.torpor.driver.LoadedLibrary;
 
 /** Calls through JNA. */
 public final class JnaProvider implements DriverProvider {
@@ -19,12 +16,7 @@ public final class JnaProvider implements DriverProvider {
     }
 
     @Override
-    public CudaDriver openCuda(String library) {
-        return new LibCuda(JnaLibrary.open(library));
-    }
-
-    @Override
-    public Nvml openNvml(String library) {
-        return new LibNvml(JnaLibrary.open(library));
+    public LoadedLibrary open(String library) {
+        return JnaLibrary.open(library);
     }
 }
