@@ -2,7 +2,10 @@ package dev.torpor.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.torpor.Shim;
+import dev.torpor.contract.Machine;
 import dev.torpor.contract.Target;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -89,5 +92,94 @@ class LauncherIT {
         Run run = torpor(LAUNCHER, "suspend", "4194305");
         assertThat(run.code()).isEqualTo(4);
         assertThat(run.err()).startsWith("torpor: There is no process 4194305").hasLineCount(1);
+    }
+
+    @Test
+    void runBecomesTheCommandWithNothingInItsEnvironmentButTheShim() throws Exception {
+        Run plain = Run.of(directory, List.of("env"));
+        Run run = torpor(LAUNCHER, "run", "--log", "off", "--", "env");
+        assertThat(run.err()).isEmpty();
+        assertThat(run.code()).isZero();
+        List<String> more = new ArrayList<>(run.out().lines().toList());
+        more.removeAll(plain.out().lines().toList());
+        assertThat(more.stream().filter(line -> !line.matches("(_|SHLVL|PWD|OLDPWD)=.*")))
+                .hasSize(2)
+                .anyMatch(line -> line.matches("LD_PRELOAD=/.*/libtorpor-.*\\.so"))
+                .contains("TORPOR_LOG=off");
+        assertThat(run.out().lines())
+                .hasSizeGreaterThanOrEqualTo((int) plain.out().lines().count());
+    }
+
+    @Test
+    void argumentsAndStandardStreamsAreTheCommandsOwn() throws Exception {
+        Process process = new ProcessBuilder(
+                        LAUNCHER.toString(),
+                        "run",
+                        "--",
+                        "sh",
+                        "-c",
+                        "cat; printf '<%s>' \"$@\" >&2; exit 7",
+                        "sh",
+                        "a b",
+                        "",
+                        "--",
+                        "@c",
+                        "*")
+                .start();
+        process.outputWriter().append("to the command").close();
+        assertThat(new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+                .isEqualTo("to the command");
+        assertThat(new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8))
+                .isEqualTo("<a b><><--><@c><*>");
+        assertThat(process.waitFor()).isEqualTo(7);
+    }
+
+    @Test
+    void theProcessThatWasStartedIsTheCommandAndSignalsEndIt() throws Exception {
+        Process process = new ProcessBuilder(LAUNCHER.toString(), "run", "sh", "-c", "echo $$; read line").start();
+        assertThat(process.inputReader().readLine()).isEqualTo(Long.toString(process.pid()));
+        assertThat(Shim.of(process.pid()))
+                .map(Shim.Loaded::version)
+                .contains(Shim.extract().version());
+        process.destroy();
+        assertThat(process.waitFor()).isEqualTo(128 + 15);
+    }
+
+    @Test
+    void whatCannotBeRunIsToldInOneSentence() throws Exception {
+        Run missing = torpor(LAUNCHER, "run", "--", "no-such-program");
+        assertThat(missing.code()).isEqualTo(127);
+        assertThat(missing.out()).isEmpty();
+        assertThat(missing.err())
+                .startsWith("torpor: There is no program 'no-such-program'")
+                .hasLineCount(1);
+        Run usage = torpor(LAUNCHER, "run", "--streams", "99", "--json", "true");
+        assertThat(usage.code()).isEqualTo(2);
+        assertThat(usage.out()).startsWith("{\"error\":");
+        Run help = torpor(LAUNCHER, "run", "--help");
+        assertThat(help.code()).isZero();
+        assertThat(help.out()).startsWith("Usage: torpor run");
+        Run late = torpor(LAUNCHER, "--json", "run", "true");
+        assertThat(late.code()).isEqualTo(2);
+        assertThat(late.out()).contains("as its first word");
+    }
+
+    @Test
+    void aTargetThatWasRunThisWayIsSuspendedAndResumed() throws Exception {
+        Path program = Machine.built("programs/torpor-target");
+        ProcessBuilder builder = new ProcessBuilder(
+                LAUNCHER.toString(), "run", "--start", "0", "--", program.toString(), "--memory", "64M");
+        builder.environment().putAll(Machine.environment());
+        Process process =
+                builder.redirectError(directory.resolve("target").toFile()).start();
+        String pid = Long.toString(process.pid());
+        assertThat(process.inputReader().readLine()).startsWith("READY pid=" + pid + " ");
+        assertThat(torpor(LAUNCHER, "suspend", pid).out()).endsWith("; checkpointed\n");
+        assertThat(torpor(LAUNCHER, "ps", "--json").out())
+                .contains("\"shim\":\"" + Shim.extract().version() + "\"");
+        assertThat(torpor(LAUNCHER, "resume", pid).out()).endsWith("; running\n");
+        process.outputWriter().append("check\nquit\n").close();
+        assertThat(process.inputReader().readLine()).startsWith("OK words=");
+        assertThat(process.waitFor()).isZero();
     }
 }

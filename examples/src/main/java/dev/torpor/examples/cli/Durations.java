@@ -35,6 +35,18 @@ final class Durations {
         };
     }
 
+    /** One of any length. */
+    static final class Any implements ITypeConverter<Duration> {
+        @Override
+        public Duration convert(String text) {
+            try {
+                return parse(text);
+            } catch (IllegalArgumentException e) {
+                throw new TypeConversionException(e.getMessage());
+            }
+        }
+    }
+
     /** One that the driver takes as a lock timeout. */
     static final class Lock implements ITypeConverter<Duration> {
         @Override

@@ -2,6 +2,7 @@ package dev.torpor.examples.cli;
 
 import com.google.gson.JsonObject;
 import dev.torpor.TorporException;
+import dev.torpor.examples.cli.RunCommand.NotStarted;
 import java.io.PrintWriter;
 import java.util.Arrays;
 import picocli.CommandLine;
@@ -27,7 +28,7 @@ final class Failures implements IParameterExceptionHandler, IExecutionExceptionH
                 failure.getMessage() + ". See `" + line.getCommandSpec().qualifiedName() + " --help`.";
         // The options may not have been read as far as this one.
         boolean json = Arrays.asList(args).contains(JSON);
-        tell(line, json, Json.error(ExitCode.USAGE, "USAGE", message), message);
+        tell(line, json, Json.error(ExitCode.USAGE.code(), "USAGE", message), message);
         return ExitCode.USAGE.code();
     }
 
@@ -38,7 +39,9 @@ final class Failures implements IParameterExceptionHandler, IExecutionExceptionH
         }
         tell(line, torpor.json(), json(failure), message(failure));
         trace(line, failure);
-        return exitCode(failure).code();
+        return failure instanceof NotStarted known
+                ? known.code()
+                : exitCode(failure).code();
     }
 
     /** One of several processes failed: to stderr now, or to the array that is printed at the end. */
@@ -64,9 +67,12 @@ final class Failures implements IParameterExceptionHandler, IExecutionExceptionH
     }
 
     static JsonObject json(Exception failure) {
+        if (failure instanceof NotStarted known) {
+            return Json.error(known.code(), "NOT_STARTED", message(known));
+        }
         return failure instanceof TorporException known
                 ? Json.error(known)
-                : Json.error(ExitCode.UNEXPECTED, "UNEXPECTED", message(failure));
+                : Json.error(ExitCode.UNEXPECTED.code(), "UNEXPECTED", message(failure));
     }
 
     static ExitCode exitCode(Exception failure) {
@@ -74,7 +80,7 @@ final class Failures implements IParameterExceptionHandler, IExecutionExceptionH
     }
 
     private static String message(Exception failure) {
-        return failure instanceof TorporException
+        return failure instanceof TorporException || failure instanceof NotStarted
                 ? String.valueOf(failure.getMessage())
                 : "This should not have happened: " + failure + "; --trace shows where, please report it.";
     }

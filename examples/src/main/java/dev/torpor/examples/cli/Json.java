@@ -6,10 +6,12 @@ import dev.torpor.Phase;
 import dev.torpor.ProcessInfo;
 import dev.torpor.ProcessState;
 import dev.torpor.Report;
+import dev.torpor.Shim;
 import dev.torpor.TorporException;
 import dev.torpor.WarmUpReport;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 
 /** The library's records as JSON: durations in milliseconds, sizes in bytes, and what is not known left out. */
 public final class Json {
@@ -51,10 +53,20 @@ public final class Json {
         JsonObject devices = new JsonObject();
         process.deviceMemory().forEach((device, bytes) -> devices.addProperty(device.toString(), bytes));
         json.add("deviceMemory", devices);
+        shim(process.pid()).ifPresent(version -> json.addProperty("shim", version));
         if (!process.note().isEmpty()) {
             json.addProperty("note", process.note());
         }
         return json;
+    }
+
+    /** The version of the shim that a process carries; empty also where that cannot be told. */
+    private static Optional<String> shim(long pid) {
+        try {
+            return Shim.of(pid).map(Shim.Loaded::version);
+        } catch (TorporException e) {
+            return Optional.empty();
+        }
     }
 
     static JsonObject state(long pid, ProcessState state, boolean simulated) {
@@ -66,8 +78,8 @@ public final class Json {
     }
 
     static JsonObject error(TorporException failure) {
-        JsonObject json =
-                error(ExitCode.of(failure.problem()), failure.problem().name(), String.valueOf(failure.getMessage()));
+        JsonObject json = error(
+                ExitCode.of(failure.problem()).code(), failure.problem().name(), String.valueOf(failure.getMessage()));
         JsonObject error = json.getAsJsonObject("error");
         if (failure.cudaResult() != 0) {
             error.addProperty("cudaResult", failure.cudaResult());
@@ -79,11 +91,11 @@ public final class Json {
         return json;
     }
 
-    static JsonObject error(ExitCode exit, String problem, String message) {
+    static JsonObject error(int exitCode, String problem, String message) {
         JsonObject error = new JsonObject();
         error.addProperty("problem", problem);
         error.addProperty("message", message);
-        error.addProperty("exitCode", exit.code());
+        error.addProperty("exitCode", exitCode);
         JsonObject json = new JsonObject();
         json.add("error", error);
         return json;
