@@ -1,5 +1,6 @@
 package dev.torpor;
 
+import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.DriverProvider;
 import dev.torpor.driver.LibTorpor;
 import dev.torpor.driver.NativeFunction;
@@ -90,6 +91,16 @@ public final class CopyEngine {
 
     private void make(String name, long bytes, NativeFunction function, ToIntFunction<NativeFunction> call) {
         Calls.check(cuda.driver(), call.applyAsInt(function), name + "(" + bytes + " bytes)");
+    }
+
+    /** Gives up what the copies hold in a context; the current context of the calling thread stays what it is. */
+    void end(long context) {
+        CudaDriver driver = cuda.driver();
+        long[] before = new long[1];
+        if (driver.cuCtxGetCurrent(before) == 0 && driver.cuCtxSetCurrent(context) == 0) {
+            library.copyEnd();
+            driver.cuCtxSetCurrent(before[0]);
+        }
     }
 
     /** What the engine has done in this process so far. */

@@ -210,7 +210,7 @@ public final class Cuda implements AutoCloseable {
             if (outcome == null || earlyContext == 0 || options.earlyDevice() != ordinal) {
                 return null;
             }
-            PrimaryContext context = new PrimaryContext(driver, outcome.device(), earlyContext);
+            PrimaryContext context = new PrimaryContext(driver, outcome.device(), earlyContext, this::endCopies);
             earlyContext = 0;
             return context;
         }
@@ -220,7 +220,18 @@ public final class Cuda implements AutoCloseable {
         long[] context = new long[1];
         Calls.check(
                 driver, driver.cuDevicePrimaryCtxRetain(context, device), "cuDevicePrimaryCtxRetain(" + device + ")");
-        return new PrimaryContext(driver, device, context[0]);
+        return new PrimaryContext(driver, device, context[0], this::endCopies);
+    }
+
+    /** What the copies hold in a context must not outlive it, and the shim does not see its end unless it is preloaded. */
+    private void endCopies(long context) {
+        CopyEngine engine;
+        synchronized (initializing) {
+            engine = copies;
+        }
+        if (engine != null) {
+            engine.end(context);
+        }
     }
 
     /**

@@ -2,6 +2,7 @@ package dev.torpor;
 
 import dev.torpor.driver.CudaDriver;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.LongConsumer;
 
 /**
  * A reference to the primary context of a device (cuDevicePrimaryCtxRetain), given back by {@link #close}. While one exists
@@ -11,12 +12,15 @@ public final class PrimaryContext implements AutoCloseable {
     private final CudaDriver driver;
     private final int device;
     private final long handle;
+    private final LongConsumer beforeRelease;
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    PrimaryContext(CudaDriver driver, int device, long handle) {
+    /** @param beforeRelease is given the handle while the context still exists */
+    PrimaryContext(CudaDriver driver, int device, long handle, LongConsumer beforeRelease) {
         this.driver = driver;
         this.device = device;
         this.handle = handle;
+        this.beforeRelease = beforeRelease;
     }
 
     /** Ordinal of the device. */
@@ -68,6 +72,7 @@ public final class PrimaryContext implements AutoCloseable {
     @Override
     public void close() {
         if (closed.compareAndSet(false, true)) {
+            beforeRelease.accept(handle);
             Calls.check(
                     driver,
                     driver.cuDevicePrimaryCtxRelease_v2(device),

@@ -13,6 +13,7 @@ public final class LibTorpor {
     private final LoadedLibrary library;
     private final NativeFunction copyToDevice;
     private final NativeFunction copyToHost;
+    private final NativeFunction copyEnd;
     private final NativeFunction statistics;
 
     /** @throws UnsatisfiedLinkError if a function is missing, which is named */
@@ -20,6 +21,7 @@ public final class LibTorpor {
         this.library = library;
         copyToDevice = find("torpor_copy_to_device");
         copyToHost = find("torpor_copy_to_host");
+        copyEnd = find("torpor_copy_end");
         statistics = find("torpor_statistics");
     }
 
@@ -71,6 +73,15 @@ public final class LibTorpor {
         } finally {
             Reference.reachabilityFence(to);
         }
+    }
+
+    /**
+     * Gives up what the copies hold in the current context ({@code torpor_copy_end}); to be called before the context goes.
+     *
+     * @return a {@code CUresult}
+     */
+    public int copyEnd() {
+        return copyEnd.call();
     }
 
     /** The line of statistics, {@code NAME=VALUE} separated by blanks. */
