@@ -189,6 +189,7 @@ static void theBufferIsKeptForTheNextCheckpoint(void) {
     EXPECT_IS(1, statistic("buffer"));
     EXPECT_IS(1, statistic("buffer_kept"));
     char *larger = take(48 * MB);
+    EXPECT(mine(larger).resident >= 48 * 1024);
     memset(larger, 1, 48 * MB);
     EXPECT_IS(0, (uintptr_t)larger % HUGE);
     EXPECT(mine(larger).advised);
