@@ -194,7 +194,7 @@ static void aDownloadWhosePartsCannotBeMarkedSaysSo(void) { expect_recovery("cuE
 /* The second of four parts is not marked, and still under way when the next copy takes its buffer. */
 static void whatAFailedDownloadLeavesBehindHarmsNoUpload(void) {
     size_t bytes = 256 * KB;
-    with_late_faults("cuEventRecord#8=700", "100000", "1");
+    with_late_faults("cuEventRecord#10=700", "100000", "1");
     CUdeviceptr device = allocated(bytes);
     char *a = malloc(bytes), *b = malloc(bytes), *in = calloc(1, bytes);
     memset(a, 'a', bytes);
