@@ -22,19 +22,6 @@ static int is_drivers(const void *function) { return is_in("libcuda.so", functio
 __asm__(".symver dlsym_old, dlsym@GLIBC_2.2.5");
 void *dlsym_old(void *handle, const char *name);
 
-static void copy_right(void) {
-    size_t bytes = 4 * MB;
-    CUdeviceptr device;
-    char *out = malloc(bytes), *in = calloc(1, bytes);
-    for (size_t i = 0; i < bytes; i++) out[i] = (char)(i * 7 + i / 4096);
-    OK(cu.cuMemAlloc_v2(&device, bytes));
-    OK(cu.cuMemcpyHtoD_v2(device, out, bytes));
-    OK(cu.cuMemcpyDtoH_v2(in, device, bytes));
-    EXPECT(!memcmp(in, out, bytes));
-    free(out);
-    free(in);
-}
-
 /* --- dlsym --- */
 
 static const char *const hooked[] = {
@@ -256,7 +243,7 @@ static void beforeTheDriverIsLoadedItIsNotInitialised(void) {
     use_device(0);
     OK(GLOBAL(cuInit)(0));
     OK(cu.cuDeviceGet(&device, 0));
-    copy_right();
+    copy_bytes(4 * MB, 0);
     EXPECT_IS(1, statistic("to_device"));
 }
 

@@ -9,26 +9,6 @@
 
 enum { MB = 1 << 20, BYTES = 8 * MB, CHILD_STATUS = 7 };
 
-
-static char *pattern_of(size_t bytes, unsigned seed) {
-    char *text = malloc(bytes);
-    for (size_t i = 0; i < bytes; i++) text[i] = (char)((i + seed) * 7 + i / 4096);
-    return text;
-}
-
-/* Up and down once in the current context; what comes back is right. */
-static void copy_bytes(size_t bytes, unsigned seed) {
-    CUdeviceptr device = 0;
-    char *out = pattern_of(bytes, seed), *in = calloc(1, bytes);
-    OK(cu.cuMemAlloc_v2(&device, bytes));
-    OK(cu.cuMemcpyHtoD_v2(device, out, bytes));
-    OK(cu.cuMemcpyDtoH_v2(in, device, bytes));
-    EXPECT(!memcmp(in, out, bytes));
-    OK(cu.cuMemFree_v2(device));
-    free(out);
-    free(in);
-}
-
 static void copy_once(unsigned seed) { copy_bytes(BYTES, seed); }
 
 static int thread_count(void) {

@@ -14,20 +14,6 @@ static void with_settings(void *argument) {
 
 #define SETTINGS(...) (char *[]){__VA_ARGS__, NULL}
 
-/* Copies up and down, of what is right. */
-static void copy_right(size_t bytes) {
-    CUdeviceptr device;
-    char *out = malloc(bytes), *in = calloc(1, bytes);
-    for (size_t i = 0; i < bytes; i++) out[i] = (char)(i * 7 + i / 4096);
-    OK(cu.cuMemAlloc_v2(&device, bytes));
-    OK(cu.cuMemcpyHtoD_v2(device, out, bytes));
-    OK(cu.cuMemcpyDtoH_v2(in, device, bytes));
-    EXPECT(!memcmp(in, out, bytes));
-    OK(cu.cuMemFree_v2(device));
-    free(out);
-    free(in);
-}
-
 static void expect_complaint(char *setting) {
     struct outcome o = outcome_of(with_settings, SETTINGS(setting));
     char beginning[512];
@@ -94,10 +80,10 @@ static void insteadOfAWrongMinimumTheDefaultIsTaken(void) {
     setenv("TORPOR_COPY_MIN", "1K", 1);
     engine_at_once("2");
     use_device(0);
-    copy_right(MB); /* less than 2M */
+    copy_bytes(MB, 0); /* less than 2M */
     EXPECT_IS(2, statistic("passed_small"));
     EXPECT_IS(0, statistic("to_device"));
-    copy_right(2 * MB);
+    copy_bytes(2 * MB, 0);
     EXPECT_IS(2, statistic("passed_small"));
     EXPECT_IS(1, statistic("to_device"));
 }
@@ -107,7 +93,7 @@ static void insteadOfAWrongStartTheDefaultIsTaken(void) {
     setenv("TORPOR_COPY_STREAMS", "2", 1);
     setenv("TORPOR_COPY_START", "-0", 1);
     use_device(0);
-    copy_right(4 * MB); /* less than 256M */
+    copy_bytes(4 * MB, 0); /* less than 256M */
     EXPECT_IS(2, statistic("passed_cold"));
     EXPECT_IS(0, statistic("to_device") + statistic("to_host"));
 }
@@ -116,7 +102,7 @@ static void zeroLeavesTheCopiesToTheDriver(void) {
     setenv("TORPOR_COPY", "0", 1);
     engine_at_once("2");
     use_device(0);
-    copy_right(4 * MB);
+    copy_bytes(4 * MB, 0);
     EXPECT_IS(2, statistic("passed_off"));
     EXPECT_IS(8 * MB, statistic("passed_off_bytes"));
     EXPECT_IS(0, statistic("to_device") + statistic("to_host"));
@@ -126,7 +112,7 @@ static void use_the_engine(void *log) {
     if (log) setenv("TORPOR_LOG", log, 1);
     engine_at_once("2");
     use_device(0);
-    copy_right(4 * MB);
+    copy_bytes(4 * MB, 0);
 }
 
 static void aNormalRunSaysNothing(void) {
