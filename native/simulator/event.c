@@ -89,21 +89,21 @@ CUresult do_cuEventRecord(CUevent event, CUstream handle) {
     return CUDA_SUCCESS;
 }
 
-static CUresult event_get_to_wait(CUevent handle, struct CUevent_st *copy) {
+static CUresult event_get_to_wait(CUevent handle, struct CUevent_st *copy, CUresult where_captured) {
     if (event_get(handle, copy)) return CUDA_ERROR_INVALID_HANDLE;
-    return copy->capture ? CUDA_ERROR_CAPTURED_EVENT : capture_forbids();
+    return copy->capture ? where_captured : capture_forbids();
 }
 
 CUresult do_cuEventQuery(CUevent event) {
     struct CUevent_st copy;
-    CUresult result = event_get_to_wait(event, &copy);
+    CUresult result = event_get_to_wait(event, &copy, CUDA_ERROR_CAPTURED_EVENT);
     if (result) return result;
     return !copy.stream || op_done(copy.stream, copy.number) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }
 
 CUresult do_cuEventSynchronize(CUevent event) {
     struct CUevent_st copy;
-    CUresult result = event_get_to_wait(event, &copy);
+    CUresult result = event_get_to_wait(event, &copy, CUDA_ERROR_INVALID_VALUE);
     if (result) return result;
     if (copy.stream) op_wait(copy.stream, copy.number);
     return CUDA_SUCCESS;

@@ -136,7 +136,7 @@ CUresult capture_join(CUstream stream, uint64_t id, CUstream from, uint64_t numb
 }
 
 CUresult do_cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode) {
-    if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;
+    if (!mode) return CUDA_ERROR_INVALID_VALUE; /* what it says is not looked at */
     CUstreamCaptureMode before = thread_mode;
     thread_mode = *mode;
     *mode = before;
@@ -184,12 +184,17 @@ static int unjoined(const struct capture *c) {
     return 0;
 }
 
+static CUresult outcome(const struct capture *c) {
+    if (c->mode != CU_STREAM_CAPTURE_MODE_RELAXED && c->thread != &thread_mode) return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+    return c->invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : unjoined(c) ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED : CUDA_SUCCESS;
+}
+
+/* In its own stream a capture ends, even by the wrong thread; in another it goes on, and is invalid. */
 static CUresult finish(CUstream stream, struct op **ops) {
     struct capture *c = stream->capture;
     if (!c) return CUDA_ERROR_ILLEGAL_STATE;
-    if (c->origin != stream) return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
-    if (c->mode != CU_STREAM_CAPTURE_MODE_RELAXED && c->thread != &thread_mode) return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
-    CUresult result = c->invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : unjoined(c) ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED : CUDA_SUCCESS;
+    if (c->origin != stream) return refuse(c, CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
+    CUresult result = outcome(c);
     *ops = end(c);
     return result;
 }
@@ -285,7 +290,6 @@ static void launch(struct recording *r, CUstream stream) {
     wait->prompt = 1;
     uint64_t number = op_submit(wait, stream);
     for (const struct op *op = r->ops; op; op = op->next) number = op_submit(again(op, stream), stream);
-    if (!number) return; /* captured, into another graph */
     r->stream = stream;
     r->number = number;
 }
@@ -293,6 +297,7 @@ static void launch(struct recording *r, CUstream stream) {
 CUresult do_cuGraphLaunch(CUgraphExec executable, CUstream handle) {
     CUstream stream;
     CUresult result = stream_find(handle, &stream);
+    if (!result) result = capture_forbids_wait(stream->context, stream); /* no graph becomes part of a capture */
     if (result) return result;
     pthread_mutex_lock(&mutex);
     struct recording *found = *place(executable, 1);

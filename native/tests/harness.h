@@ -22,6 +22,11 @@ void fail_at(const char *file, int line, const char *format, ...) __attribute__(
         if (want_ != got_) fail_at(__FILE__, __LINE__, "%s is %lld, not %lld", #expression, got_, want_); \
     } while (0)
 #define OK(expression) EXPECT_IS(0, expression)
+/* Where drivers differ. */
+#define EXPECT_ONE_OF(one, other, expression) do { \
+        long long one_ = (long long)(one), other_ = (long long)(other), got_ = (long long)(expression); \
+        if (got_ != one_ && got_ != other_) fail_at(__FILE__, __LINE__, "%s is %lld, neither %lld nor %lld", #expression, got_, one_, other_); \
+    } while (0)
 
 /* Every function of the driver: cu.cuInit(0), cu.cuMemcpy_ptds(...). */
 extern struct calls {

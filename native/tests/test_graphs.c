@@ -92,21 +92,19 @@ static void aGraphReadsPageableMemoryWhenItRuns(void) {
     OK(cu.cuGraphExecDestroy(graph));
 }
 
-static void aGraphLaunchedIntoACaptureBecomesPartOfIt(void) {
+static void aGraphLaunchedIntoACaptureInvalidatesIt(void) {
     char calls[8] = "";
     use_device(0);
     CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_GLOBAL);
     OK(cu.cuLaunchHostFunc(s, append, calls));
-    CUgraphExec inner = executable(s);
+    CUgraphExec made = executable(s);
     OK(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
-    OK(cu.cuLaunchHostFunc(s, append, calls));
-    OK(cu.cuGraphLaunch(inner, s));
-    CUgraphExec outer = executable(s);
+    EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cu.cuGraphLaunch(made, s));
+    expect_invalid(s);
     EXPECT(!*calls);
-    run_in(outer, s);
-    EXPECT(!strcmp(calls, "hh"));
-    OK(cu.cuGraphExecDestroy(inner));
-    OK(cu.cuGraphExecDestroy(outer));
+    run_in(made, s);
+    EXPECT(!strcmp(calls, "h"));
+    OK(cu.cuGraphExecDestroy(made));
 }
 
 static void whatCannotCaptureSaysSo(void) {
@@ -210,8 +208,14 @@ static void aRelaxedThreadMayAllocateDuringACapture(void) {
     pthread_join(thread, NULL);
     OK(cu.cuStreamEndCapture(s, &graph));
     OK(cu.cuGraphDestroy(graph));
-    mode = (CUstreamCaptureMode)7;
-    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuThreadExchangeStreamCaptureMode(&mode));
+}
+
+static void aThreadsCaptureModeIsTakenAsItIsGiven(void) {
+    CUstreamCaptureMode mode = (CUstreamCaptureMode)7;
+    use_device(0);
+    OK(cu.cuThreadExchangeStreamCaptureMode(&mode)); /* strange, but so it is */
+    EXPECT_IS(CU_STREAM_CAPTURE_MODE_GLOBAL, mode);
+    OK(cu.cuThreadExchangeStreamCaptureMode(&mode));
 }
 
 struct ending { CUcontext context; CUstream stream; CUresult result; CUgraph graph; };
@@ -223,13 +227,15 @@ static void *end_elsewhere(void *argument) {
     return NULL;
 }
 
-static void onlyARelaxedCaptureIsEndedByAnotherThread(void) {
+static void onlyARelaxedCaptureIsEndedWellByAnotherThread(void) {
     pthread_t thread;
+    CUgraph graph;
     struct ending ending = {use_device(0), NULL, CUDA_SUCCESS, NULL};
     ending.stream = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
     pthread_create(&thread, NULL, end_elsewhere, &ending);
     pthread_join(thread, NULL);
     EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, ending.result);
+    EXPECT_IS(CUDA_ERROR_ILLEGAL_STATE, cu.cuStreamEndCapture(ending.stream, &graph)); /* it is over all the same */
     ending.stream = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_RELAXED);
     pthread_create(&thread, NULL, end_elsewhere, &ending);
     pthread_join(thread, NULL);
@@ -253,11 +259,9 @@ static struct fork forked(void) {
 
 static void aCaptureSpreadsOverEvents(void) {
     char calls[8] = "";
-    CUgraph graph;
     use_device(0);
     struct fork f = forked();
     OK(cu.cuLaunchHostFunc(f.other, append, calls));
-    EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, cu.cuStreamEndCapture(f.other, &graph));
     OK(cu.cuEventRecord(f.joined, f.other));
     OK(cu.cuStreamWaitEvent(f.origin, f.joined, 0));
     OK(cu.cuLaunchHostFunc(f.origin, append, calls));
@@ -266,6 +270,16 @@ static void aCaptureSpreadsOverEvents(void) {
     run_in(made, f.origin);
     EXPECT(!strcmp(calls, "hh"));
     OK(cu.cuGraphExecDestroy(made));
+}
+
+static void endingACaptureInAnotherStreamInvalidatesIt(void) {
+    CUgraph graph;
+    use_device(0);
+    struct fork f = forked();
+    EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, cu.cuStreamEndCapture(f.other, &graph));
+    EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cu.cuEventRecord(f.joined, f.other));
+    expect_invalid(f.origin);
+    EXPECT_IS(CU_STREAM_CAPTURE_STATUS_NONE, status_of(f.other));
 }
 
 static void aCaptureThatIsNotJoinedIsLost(void) {
@@ -289,8 +303,8 @@ static void anEventOfACaptureIsNotWaitedFor(void) {
     OK(cu.cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
     CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_RELAXED);
     OK(cu.cuEventRecord(e, s));
-    EXPECT_IS(CUDA_ERROR_CAPTURED_EVENT, cu.cuEventQuery(e));
-    EXPECT_IS(CUDA_ERROR_CAPTURED_EVENT, cu.cuEventSynchronize(e));
+    EXPECT_ONE_OF(CUDA_ERROR_CAPTURED_EVENT, CUDA_ERROR_INVALID_VALUE, cu.cuEventQuery(e)); /* a driver was seen to give one for the other */
+    EXPECT_ONE_OF(CUDA_ERROR_CAPTURED_EVENT, CUDA_ERROR_INVALID_VALUE, cu.cuEventSynchronize(e));
     if (!cu.cuStreamEndCapture(s, &graph)) OK(cu.cuGraphDestroy(graph));
     OK(cu.cuEventRecord(e, s));
     OK(cu.cuEventSynchronize(e));
@@ -355,7 +369,7 @@ int main(void) {
     RUN(aCaptureRecordsAndDoesNothing);
     RUN(aGraphRunsAsOftenAsItIsLaunched);
     RUN(aGraphReadsPageableMemoryWhenItRuns);
-    RUN(aGraphLaunchedIntoACaptureBecomesPartOfIt);
+    RUN(aGraphLaunchedIntoACaptureInvalidatesIt);
     RUN(whatCannotCaptureSaysSo);
     RUN(theNullStreamInvalidatesTheCaptureOfABlockingStream);
     RUN(aPlainCopyInvalidatesTheCaptureOfABlockingStream);
@@ -363,8 +377,10 @@ int main(void) {
     RUN(waitingForACaptureInvalidatesIt);
     RUN(anAllocationInvalidatesACapture);
     RUN(aRelaxedThreadMayAllocateDuringACapture);
-    RUN(onlyARelaxedCaptureIsEndedByAnotherThread);
+    RUN(aThreadsCaptureModeIsTakenAsItIsGiven);
+    RUN(onlyARelaxedCaptureIsEndedWellByAnotherThread);
     RUN(aCaptureSpreadsOverEvents);
+    RUN(endingACaptureInAnotherStreamInvalidatesIt);
     RUN(aCaptureThatIsNotJoinedIsLost);
     RUN(anEventOfACaptureIsNotWaitedFor);
     RUN(anEventFromOutsideInvalidatesACapture);

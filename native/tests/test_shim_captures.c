@@ -223,10 +223,10 @@ static void anotherThreadsCapturesAreNotHarmedByTheEngine(void) {
 
 static void aCaptureThatDoesNotBeginChangesNothing(void) {
     prepare();
-    EXPECT(cu.cuStreamBeginCapture_v2(NULL, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cu.cuStreamBeginCapture_v2(NULL, CU_STREAM_CAPTURE_MODE_GLOBAL));
     expect_by_engine();
     CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_RELAXED);
-    EXPECT(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    EXPECT_IS(CUDA_ERROR_ILLEGAL_STATE, cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
     expect_by_driver();
     end_well(s);
     finish_test();
@@ -236,7 +236,7 @@ static void anInvalidatedCaptureEnds(void) {
     CUgraph graph;
     prepare();
     CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_RELAXED);
-    EXPECT(cu.cuStreamSynchronize(s));
+    EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cu.cuStreamSynchronize(s));
     EXPECT_IS(CU_STREAM_CAPTURE_STATUS_INVALIDATED, status_of(s));
     expect_by_driver();
     EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cu.cuStreamEndCapture(s, &graph));
@@ -261,9 +261,20 @@ static void aCaptureThatIsNotJoinedEnds(void) {
     prepare();
     CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_RELAXED), fork = forked_off(s, &joined);
     OK(cu.cuMemsetD8Async(device, 1, BYTES, fork));
-    EXPECT(cu.cuStreamEndCapture(fork, &graph)); /* not its origin */
     expect_by_driver();
     EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, cu.cuStreamEndCapture(s, &graph));
+    finish_test();
+}
+
+static void onlyTheStreamInWhichItBeganEndsACapture(void) {
+    CUgraph graph;
+    CUevent joined;
+    prepare();
+    CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_RELAXED), fork = forked_off(s, &joined);
+    EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, cu.cuStreamEndCapture(fork, &graph));
+    EXPECT_IS(CU_STREAM_CAPTURE_STATUS_INVALIDATED, status_of(s));
+    expect_by_driver();
+    EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cu.cuStreamEndCapture(s, &graph));
     finish_test();
 }
 
@@ -292,22 +303,40 @@ static void aStreamThatIsDestroyedAfterItJoinedEndsNothing(void) {
     finish_test();
 }
 
-static void *end_elsewhere(void *stream) {
-    CUgraph graph;
-    CUcontext context = NULL;
-    OK(cu.cuDevicePrimaryCtxRetain(&context, 0));
-    OK(cu.cuCtxSetCurrent(context));
-    EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, cu.cuStreamEndCapture(stream, &graph));
-    OK(cu.cuDevicePrimaryCtxRelease_v2(0));
+struct ending { CUcontext context; CUstream stream; };
+
+static void *end_elsewhere(void *argument) {
+    struct ending *ending = argument;
+    CUgraph graph = NULL;
+    OK(cu.cuCtxSetCurrent(ending->context));
+    EXPECT_ONE_OF(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, CUDA_SUCCESS, cu.cuStreamEndCapture(ending->stream, &graph)); /* not what the shim goes by */
+    if (graph) OK(cu.cuGraphDestroy(graph));
     return NULL;
 }
 
-static void aCaptureThatAnotherThreadMayNotEndGoesOn(void) {
+static CUstream captured_until_another_thread_ends_it(void) {
     pthread_t thread;
-    prepare();
-    CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
-    pthread_create(&thread, NULL, end_elsewhere, s);
+    struct ending ending = {.context = prepare()};
+    ending.stream = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+    expect_by_driver();
+    pthread_create(&thread, NULL, end_elsewhere, &ending);
     pthread_join(thread, NULL);
+    return ending.stream;
+}
+
+static void aCaptureThatAnotherThreadEndsIsOver(void) {
+    CUgraph graph;
+    CUstream s = captured_until_another_thread_ends_it();
+    EXPECT_IS(CU_STREAM_CAPTURE_STATUS_NONE, status_of(s));
+    expect_by_engine();
+    EXPECT_IS(CUDA_ERROR_ILLEGAL_STATE, cu.cuStreamEndCapture(s, &graph));
+    finish_test();
+}
+
+static void aCaptureThatAnotherThreadDoesNotEndGoesOn(void) {
+    setenv("TORPOR_SIM_FAULTS", "cuStreamEndCapture#1=908", 1);
+    CUstream s = captured_until_another_thread_ends_it();
+    EXPECT_IS(CU_STREAM_CAPTURE_STATUS_ACTIVE, status_of(s));
     expect_by_driver();
     end_well(s);
     finish_test();
@@ -356,9 +385,11 @@ int main(void) {
     RUN(aCaptureThatDoesNotBeginChangesNothing);
     RUN(anInvalidatedCaptureEnds);
     RUN(aCaptureThatIsNotJoinedEnds);
+    RUN(onlyTheStreamInWhichItBeganEndsACapture);
     RUN(aStreamDestroyedWhileItCapturesEndsIt);
     RUN_SIMULATED(aStreamThatIsDestroyedAfterItJoinedEndsNothing, "a real driver may invalidate the capture");
-    RUN(aCaptureThatAnotherThreadMayNotEndGoesOn);
+    RUN(aCaptureThatAnotherThreadEndsIsOver);
+    RUN_SIMULATED(aCaptureThatAnotherThreadDoesNotEndGoesOn, "faults are the simulator's");
     RUN_SIMULATED(aCaptureEndsWithItsContext, "no real driver says what becomes of such a capture");
     RUN_SIMULATED(aCaptureEndsWithThePrimaryContext, "no real driver says what becomes of such a capture");
     RUN(aPlainCopyInvalidatesTheCaptureOfABlockingStream);
