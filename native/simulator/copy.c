@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum kind { HOST, DEVICE };
-enum { CHUNK = 1 << 20 };
+enum { CHUNK = 1 << 20, SMALL_UPLOAD = 64 << 10 };
 
 struct copy {
     CUdeviceptr to, from;
@@ -72,20 +72,6 @@ static struct op *copy_op(const struct copy *copy, CUstream stream) {
     return op;
 }
 
-static CUresult copy_now(struct copy copy) {
-    CUstream stream;
-    if (!copy.bytes || !copy.rows) return CUDA_SUCCESS;
-    CUresult result = check(&copy);
-    if (!result) result = stream_find(NULL, &stream);
-    if (!result) result = capture_forbids_wait(context_current(), stream);
-    if (!result) result = capture_forbids();
-    if (result) return result;
-    struct op *op = copy_op(&copy, stream);
-    if (copy.to_kind == HOST || copy.from_kind == HOST) return op_perform(op, stream);
-    op_submit(op, stream); /* between devices even the plain call returns early */
-    return CUDA_SUCCESS;
-}
-
 static int pageable(enum kind kind, CUdeviceptr address, const struct copy *copy, size_t pitch) {
     return kind == HOST && !host_pinned(at(address), (copy->rows - 1) * pitch + copy->bytes);
 }
@@ -95,6 +81,27 @@ static void *staged(const struct copy *copy) {
     for (size_t row = 0; rows && row < copy->rows; row++)
         memcpy(rows + row * copy->bytes, at(copy->from + row * copy->from_pitch), copy->bytes);
     return rows;
+}
+
+/* Between devices even the plain call returns early, and from pageable memory where it is little. */
+static int returns_early(const struct copy *copy) {
+    if (copy->to_kind != DEVICE) return 0;
+    return copy->from_kind == DEVICE || (copy->bytes <= SMALL_UPLOAD / copy->rows && pageable(copy->from_kind, copy->from, copy, copy->from_pitch));
+}
+
+static CUresult copy_now(struct copy copy) {
+    CUstream stream;
+    if (!copy.bytes || !copy.rows) return CUDA_SUCCESS;
+    CUresult result = check(&copy);
+    if (!result) result = stream_find(NULL, &stream);
+    if (!result) result = capture_forbids_wait(context_current(), stream);
+    if (!result) result = capture_forbids();
+    if (result) return result;
+    struct op *op = copy_op(&copy, stream);
+    if (!returns_early(&copy)) return op_perform(op, stream);
+    if (copy.from_kind == HOST && !(op->staged = staged(&copy))) return free(op), CUDA_ERROR_OUT_OF_MEMORY;
+    op_submit(op, stream);
+    return CUDA_SUCCESS;
 }
 
 /* Pageable memory is read before the call returns, and written before it returns; pinned memory is neither. */

@@ -45,6 +45,33 @@ static void pinnedMemoryIsReadLate(void) {
     EXPECT(out[0] == 'a');
 }
 
+static void aSmallUploadReturnsBeforeItArrives(void) {
+    char *pinned, *memory = calloc(1, SIZE), out[4];
+    CUstream s;
+    CUdeviceptr d = set_up(&pinned, &s);
+    memset(memory, 'u', SIZE);
+    OK(cu.cuMemcpyHtoD_v2(d, memory, SIZE));
+    memset(memory, 'x', SIZE); /* it was read */
+    OK(cu.cuMemcpyDtoHAsync_v2(out, d, 4, s));
+    EXPECT(out[0] == 0);
+    OK(cu.cuMemcpyDtoH_v2(out, d, 4));
+    EXPECT(out[0] == 'u');
+    free(memory);
+}
+
+static void aLargeUploadHasArrivedWhenItReturns(void) {
+    char *pinned, *memory = calloc(1, 2 * SIZE), out[4];
+    CUstream s;
+    CUdeviceptr d = set_up(&pinned, &s);
+    OK(cu.cuMemFree_v2(d));
+    OK(cu.cuMemAlloc_v2(&d, 2 * SIZE));
+    memset(memory, 'u', 2 * SIZE);
+    OK(cu.cuMemcpyHtoD_v2(d, memory, 2 * SIZE));
+    OK(cu.cuMemcpyDtoHAsync_v2(out, d, 4, s));
+    EXPECT(out[0] == 'u');
+    free(memory);
+}
+
 static void aStreamThatDoesNotWaitReadsTooEarly(void) {
     char *pinned;
     CUstream s;
@@ -171,6 +198,8 @@ static void aForkedChildHasNoDriver(void) {
 int main(void) {
     RUN(aMissingWaitShowsOldData);
     RUN(pinnedMemoryIsReadLate);
+    RUN(aSmallUploadReturnsBeforeItArrives);
+    RUN(aLargeUploadHasArrivedWhenItReturns);
     RUN(aStreamThatDoesNotWaitReadsTooEarly);
     RUN(freeWaitsForWorkThatUsesTheMemory);
     RUN(theCpuCannotTouchDeviceMemory);
