@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -68,6 +69,11 @@ static void *populate_some(void *argument) {
     return NULL;
 }
 
+static void *populate_main(void *argument) {
+    prctl(PR_SET_NAME, "torpor-buffer");
+    return populate_some(argument);
+}
+
 static void populate(char *at, size_t bytes) {
     pthread_t threads[MOST_THREADS];
     struct populating p = {at, bytes, 0};
@@ -76,7 +82,7 @@ static void populate(char *at, size_t bytes) {
     int started = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (uint64_t i = 1; i < wanted && i < most; i++) started += !pthread_create(&threads[started], NULL, populate_some, &p);
+    for (uint64_t i = 1; i < wanted && i < most; i++) started += !pthread_create(&threads[started], NULL, populate_main, &p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     populate_some(&p);
     while (started) pthread_join(threads[--started], NULL);

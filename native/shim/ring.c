@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 enum { LEAST_CHUNK = 256 << 10, PAGE = 4096, PORTABLE = 1 /* CU_MEMHOSTALLOC_PORTABLE */ };
@@ -180,6 +181,7 @@ static void *lane_main(void *argument) {
     struct lane *lane = argument;
     struct ring *ring = lane->ring;
     CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED; /* what happens here concerns nobody's capture */
+    prctl(PR_SET_NAME, "torpor-copy");
     driver()->cuCtxSetCurrent(ring->context);
     driver()->cuThreadExchangeStreamCaptureMode(&relaxed);
     pthread_mutex_lock(&ring->mutex);
