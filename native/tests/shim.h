@@ -73,6 +73,18 @@ static inline int all_are(const char *memory, char value, size_t bytes) {
     return 1;
 }
 
+/* A size that /proc/PID/status tells, as "VmSize:", or a number. */
+static inline long kib_of(int pid, const char *field) {
+    char path[64], line[256];
+    long value = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        if (!strncmp(line, field, strlen(field))) value = strtol(line + strlen(field), NULL, 10);
+    if (file) fclose(file);
+    return value;
+}
+
 /* The twelve ways to copy, and the stream that each belongs to. */
 enum form { PLAIN, PLAIN_PTDS, UNIFIED, UNIFIED_PTDS, LATER, LATER_PTSZ, UNIFIED_LATER, UNIFIED_LATER_PTSZ, FORMS };
 static inline int is_later(enum form form) { return form >= LATER; }
