@@ -1,0 +1,49 @@
+/* The threads of the shim, which their names tell from the program's and the driver's. */
+#ifndef TORPOR_TESTS_THREADS_H
+#define TORPOR_TESTS_THREADS_H
+
+#include "harness.h"
+
+#include <dirent.h>
+
+static inline int is_shims_name(const char *name) { return !strncmp(name, "torpor-", 7); }
+
+/* What /proc says of a thread; nothing, where it has ended. */
+static inline const char *thread_status(const char *thread, const char *field, char *line, int room) {
+    char path[320];
+    int found = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%s/status", thread);
+    FILE *file = fopen(path, "r");
+    while (file && !found && fgets(line, room, file)) found = !strncmp(line, field, strlen(field));
+    if (file) fclose(file);
+    return found ? line + strlen(field) : "";
+}
+
+static inline int is_shims(const char *thread) {
+    char line[256];
+    return is_shims_name(thread_status(thread, "Name:\t", line, sizeof line));
+}
+
+static inline int holds_back(const char *thread, int signal) {
+    char line[256];
+    return strtoull(thread_status(thread, "SigBlk:\t", line, sizeof line), NULL, 16) >> (signal - 1) & 1;
+}
+
+/* How many of the shim's a signal can reach; 0 for all. */
+static inline int shim_threads_open_to(int signal) {
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *entry; (entry = readdir(tasks));) count += is_shims(entry->d_name) && !(signal && holds_back(entry->d_name, signal));
+    closedir(tasks);
+    return count;
+}
+
+static inline int shim_threads(void) { return shim_threads_open_to(0); }
+
+/* A thread that has ended is still listed for a moment. */
+static inline int shim_threads_become(int wanted) {
+    for (int i = 0; i < 500 && shim_threads() != wanted; i++) sleep_ms(10);
+    return shim_threads();
+}
+
+#endif
