@@ -1,6 +1,7 @@
 /* The program's copies: which of them the engine makes, and in which order with everything else. */
 #include "capture.h"
 #include "engine.h"
+#include "kind.h"
 #include "order.h"
 #include "torpor.h"
 
@@ -13,23 +14,6 @@ struct copy {
     CUstream stream;
     int later; /* may return before the device has got everything */
 };
-
-enum kind { PAGEABLE, PINNED_HOST, MANAGED_MEMORY, DEVICE_MEMORY, UNKNOWN };
-
-static enum kind kind_at(CUdeviceptr address) {
-    CUpointer_attribute attributes[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_IS_MANAGED};
-    unsigned type = 0, managed = 0; /* the second is a bool, so its first byte is written at least */
-    void *values[] = {&type, &managed};
-    if (driver()->cuPointerGetAttributes(2, attributes, values, address)) return UNKNOWN;
-    if (managed) return MANAGED_MEMORY;
-    return type == 0 ? PAGEABLE : type == CU_MEMORYTYPE_HOST ? PINNED_HOST : type == CU_MEMORYTYPE_DEVICE ? DEVICE_MEMORY : UNKNOWN;
-}
-
-static enum kind kind_of(CUdeviceptr address, size_t bytes) {
-    if (!address || bytes > UINT64_MAX - address) return UNKNOWN;
-    enum kind first = kind_at(address), last = kind_at(address + bytes - 1);
-    return first == last ? first : UNKNOWN;
-}
 
 /* NOT_PASSED: from pageable memory to the device, or the other way. */
 static enum reason sort(const struct copy *copy, enum direction *direction) {

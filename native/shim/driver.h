@@ -27,7 +27,7 @@ WORK(WORK_PROTOTYPE)
 struct driver {
 #define POINTER(name, like, ...) __typeof__(like) *name;
 #define WORK_POINTER(name, ...) __typeof__(name) *name;
-    COPIES(POINTER) OTHERS(POINTER) CALLED(POINTER) CHECKPOINT(POINTER)
+    COPIES(POINTER) OTHERS(POINTER) CALLED(POINTER) OPTIONAL(POINTER)
     WORK(WORK_POINTER)
 #undef WORK_POINTER
 #undef POINTER

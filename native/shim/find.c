@@ -80,7 +80,7 @@ static void fill(struct driver *table, void *library) {
     table->complete = 1;
 #define FIND(name, ...) table->name = (__typeof__(table->name))find(library, #name);
 #define NEED(name, ...) FIND(name) table->complete &= table->name != NULL;
-    HOOKS(FIND) CHECKPOINT(FIND)
+    HOOKS(FIND) OPTIONAL(FIND)
     CALLED(NEED)
     table->complete &= table->cuMemcpyHtoDAsync_v2 && table->cuMemcpyDtoHAsync_v2;
 #undef NEED

@@ -84,14 +84,16 @@
     X(cuCtxGetCurrent, cuCtxGetCurrent) X(cuCtxSetCurrent, cuCtxSetCurrent) \
     X(cuCtxPushCurrent_v2, cuCtxPushCurrent_v2) X(cuCtxPopCurrent_v2, cuCtxPopCurrent_v2) X(cuCtxGetDevice, cuCtxGetDevice) \
     X(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) \
-    X(cuPointerGetAttributes, cuPointerGetAttributes) \
+    X(cuPointerGetAttributes, cuPointerGetAttributes) X(cuMemGetAddressRange_v2, cuMemGetAddressRange_v2) \
     X(cuMemHostAlloc, cuMemHostAlloc) X(cuMemFreeHost, cuMemFreeHost) \
     X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamQuery, cuStreamQuery) X(cuStreamSynchronize, cuStreamSynchronize) X(cuStreamWaitEvent, cuStreamWaitEvent) \
     X(cuStreamIsCapturing, cuStreamIsCapturing) X(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode) \
     X(cuEventCreate, cuEventCreate) X(cuEventRecord, cuEventRecord) X(cuEventQuery, cuEventQuery) X(cuEventSynchronize, cuEventSynchronize) \
     X(cuEventDestroy_v2, cuEventDestroy_v2)
 
-/* Of these the huge pages alone depend. */
-#define CHECKPOINT(X) X(cuCheckpointProcessGetRestoreThreadId, cuCheckpointProcessGetRestoreThreadId)
+/* Without the first the checkpoint's buffer is the driver's, without the others so are copies over several mappings. */
+#define OPTIONAL(X) \
+    X(cuCheckpointProcessGetRestoreThreadId, cuCheckpointProcessGetRestoreThreadId) \
+    X(cuMemRetainAllocationHandle, cuMemRetainAllocationHandle) X(cuMemRelease, cuMemRelease)
 
 #endif
