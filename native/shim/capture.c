@@ -70,30 +70,31 @@ static CUresult end(CUresult result, CUstream stream) {
     return result;
 }
 
-#define BEGIN(name, standard) \
-    EXPORT CUresult name(CUstream stream, CUstreamCaptureMode mode) { \
-        return driver() ? begun(driver()->name(stream, mode), stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
+#define BEGIN(name, standard, parameters, arguments) \
+    EXPORT CUresult name parameters { \
+        return driver() ? begun(driver()->name arguments, stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
     }
-#define BEGIN_TO_GRAPH(name, standard) \
-    EXPORT CUresult name(CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode) { \
-        return driver() ? begun(driver()->name(stream, graph, dependencies, data, count, mode), stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
-    }
+#define BEGIN_BOTH(name, parameters, arguments) \
+    BEGIN(name, CU_STREAM_LEGACY, parameters, arguments) BEGIN(name##_ptsz, CU_STREAM_PER_THREAD, parameters, arguments)
 #define END(name, standard) \
     EXPORT CUresult name(CUstream stream, CUgraph *graph) { \
         return driver() ? end(driver()->name(stream, graph), stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
     }
 
-BEGIN(cuStreamBeginCapture_v2, CU_STREAM_LEGACY)
-BEGIN(cuStreamBeginCapture_v2_ptsz, CU_STREAM_PER_THREAD)
-BEGIN_TO_GRAPH(cuStreamBeginCaptureToGraph, CU_STREAM_LEGACY)
-BEGIN_TO_GRAPH(cuStreamBeginCaptureToGraph_ptsz, CU_STREAM_PER_THREAD)
+BEGIN_BOTH(cuStreamBeginCapture, (CUstream stream), (stream))
+BEGIN_BOTH(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode), (stream, mode))
+BEGIN_BOTH(cuStreamBeginCaptureToGraph, (CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode),
+           (stream, graph, dependencies, data, count, mode))
 END(cuStreamEndCapture, CU_STREAM_LEGACY)
 END(cuStreamEndCapture_ptsz, CU_STREAM_PER_THREAD)
 
 /* A stream that is destroyed takes its capture along. Forgotten before its handle can be somebody else's. */
-EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
-    const struct driver *d = driver();
-    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    if (capturing()) forget(stream, NULL);
-    return d->cuStreamDestroy_v2(stream);
-}
+#define DESTROY(name) \
+    EXPORT CUresult name(CUstream stream) { \
+        const struct driver *d = driver(); \
+        if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
+        if (capturing()) forget(stream, NULL); \
+        return d->name(stream); \
+    }
+DESTROY(cuStreamDestroy)
+DESTROY(cuStreamDestroy_v2)

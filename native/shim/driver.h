@@ -12,6 +12,7 @@
 /* Declared here as far as the shim goes: it hands their arguments on. */
 typedef CUresult get_proc_address(const char *symbol, void **pfn, int version, cuuint64_t flags);
 typedef CUresult ctx_from_green_ctx(CUcontext *context, void *green);
+typedef CUresult begin_capture(CUstream stream);
 typedef CUresult begin_capture_to_graph(CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode);
 
 /* CUlaunchConfig, as far as the stream. */

@@ -71,10 +71,11 @@
     X(cuCtxDestroy, cuCtxDestroy_v2) X(cuCtxDestroy_v2, cuCtxDestroy_v2) X(cuCtxFromGreenCtx, ctx_from_green_ctx) \
     X(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2) X(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease_v2) \
     X(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset_v2) X(cuDevicePrimaryCtxReset_v2, cuDevicePrimaryCtxReset_v2) \
+    X(cuStreamBeginCapture, begin_capture) X(cuStreamBeginCapture_ptsz, begin_capture) \
     X(cuStreamBeginCapture_v2, cuStreamBeginCapture_v2) X(cuStreamBeginCapture_v2_ptsz, cuStreamBeginCapture_v2) \
     X(cuStreamBeginCaptureToGraph, begin_capture_to_graph) X(cuStreamBeginCaptureToGraph_ptsz, begin_capture_to_graph) \
     X(cuStreamEndCapture, cuStreamEndCapture) X(cuStreamEndCapture_ptsz, cuStreamEndCapture) \
-    X(cuStreamDestroy_v2, cuStreamDestroy_v2)
+    X(cuStreamDestroy, cuStreamDestroy_v2) X(cuStreamDestroy_v2, cuStreamDestroy_v2)
 
 /* By name alone all of them are alike. */
 #define HOOKS(X) COPIES(X) OTHERS(X) WORK(X)

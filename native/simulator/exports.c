@@ -128,3 +128,11 @@ CUresult cuGetProcAddress(const char *symbol, void **pfn, int version, cuuint64_
     CUresult result = do_cuGetProcAddress_v2(symbol, pfn, version, flags, &status);
     return result ? result : status ? CUDA_ERROR_NOT_FOUND : CUDA_SUCCESS;
 }
+
+/* CUDA's oldest forms, for programs that ask for them by name. */
+#define OLDER(name, newer, parameters, arguments) \
+    __attribute__((visibility("default"))) CUresult name parameters; \
+    CUresult name parameters { return newer arguments; }
+OLDER(cuStreamBeginCapture, cuStreamBeginCapture_v2, (CUstream stream), (stream, CU_STREAM_CAPTURE_MODE_GLOBAL))
+OLDER(cuStreamBeginCapture_ptsz, cuStreamBeginCapture_v2_ptsz, (CUstream stream), (stream, CU_STREAM_CAPTURE_MODE_GLOBAL))
+OLDER(cuStreamDestroy, cuStreamDestroy_v2, (CUstream stream), (stream))

@@ -147,6 +147,25 @@ static void aThreadsCaptureModeStaysWhatItIs(void) {
     finish_test();
 }
 
+/* As CUDA 10.0 has them. */
+static void capturesOfTheOldestFormsAreKnown(void) {
+    static const char *const forms[] = {"cuStreamBeginCapture", "cuStreamBeginCapture_ptsz"};
+    prepare();
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        CUresult (*begin)(CUstream) = (CUresult (*)(CUstream))dlsym(driver_library, forms[i]);
+        CUstream s;
+        OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+        OK(begin(s));
+        expect_by_driver();
+        end_well(s);
+        expect_by_engine();
+        OK(begin(s));
+        OK(((__typeof__(cuStreamDestroy_v2) *)dlsym(driver_library, "cuStreamDestroy"))(s));
+        expect_by_engine();
+    }
+    finish_test();
+}
+
 /* The calls of the shim itself concern no capture. */
 
 static void buffersGivenUpDuringACaptureDoNotHarmIt(void) {
@@ -379,6 +398,7 @@ int main(void) {
     RUN(capturedCopiesBecomePartOfTheGraph);
     RUN(copiesCapturedInAThreadsDefaultStreamBecomePartOfTheGraph);
     RUN(aThreadsCaptureModeStaysWhatItIs);
+    RUN(capturesOfTheOldestFormsAreKnown);
     RUN(buffersGivenUpDuringACaptureDoNotHarmIt);
     RUN(aCaptureThatBeginsDuringACopyIsNotHarmed);
     RUN(anotherThreadsCapturesAreNotHarmedByTheEngine);
