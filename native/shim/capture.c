@@ -1,5 +1,6 @@
 #include "capture.h"
 #include "driver.h"
+#include "old_glibc.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -37,11 +38,28 @@ static void forget(CUstream stream, CUcontext context) {
     pthread_mutex_unlock(&mutex);
 }
 
+/* Its own stream goes with a thread, and nobody else can end what it captures. */
+static pthread_key_t key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void thread_ended(void *thread) {
+    (void)thread; /* it is the one that runs this */
+    forget(CU_STREAM_PER_THREAD, NULL);
+}
+
+static void make_key(void) { pthread_key_create(&key, thread_ended); }
+
+static void watch_thread(void) {
+    pthread_once(&once, make_key);
+    pthread_setspecific(key, &self);
+}
+
 static void remember(CUstream stream) {
     CUcontext context = NULL;
     struct origin *o = malloc(sizeof *o);
     if (!o || !driver()->cuCtxGetCurrent || driver()->cuCtxGetCurrent(&context)) return free(o);
     forget(stream, NULL); /* a handle may come again */
+    if (thread_of(stream)) watch_thread();
     pthread_mutex_lock(&mutex);
     *o = (struct origin){origins, stream, thread_of(stream), context};
     origins = o;

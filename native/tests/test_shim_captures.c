@@ -361,6 +361,24 @@ static void aCaptureThatAnotherThreadDoesNotEndGoesOn(void) {
     finish_test();
 }
 
+static void *capture_and_end(void *context) {
+    OK(cu.cuCtxSetCurrent(context));
+    OK(cu.cuStreamBeginCapture_v2_ptsz(NULL, CU_STREAM_CAPTURE_MODE_RELAXED));
+    expect_by_driver();
+    return NULL;
+}
+
+static void aCaptureInAThreadsOwnStreamEndsWithTheThread(void) {
+    pthread_t thread;
+    CUcontext context = prepare();
+    CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_RELAXED);
+    pthread_create(&thread, NULL, capture_and_end, context);
+    pthread_join(thread, NULL);
+    expect_by_driver(); /* nobody else's ends with it */
+    end_well(s);
+    finish_test();
+}
+
 static void aCaptureEndsWithItsContext(void) {
     CUcontext context, primary = prepare();
     OK(cu.cuCtxCreate_v2(&context, 0, 0));
@@ -410,6 +428,7 @@ int main(void) {
     RUN_SIMULATED(aStreamThatIsDestroyedAfterItJoinedEndsNothing, "a real driver may invalidate the capture");
     RUN(aCaptureThatAnotherThreadEndsIsOver);
     RUN_SIMULATED(aCaptureThatAnotherThreadDoesNotEndGoesOn, "faults are the simulator's");
+    RUN_SIMULATED(aCaptureInAThreadsOwnStreamEndsWithTheThread, "no real driver says what becomes of such a capture");
     RUN_SIMULATED(aCaptureEndsWithItsContext, "no real driver says what becomes of such a capture");
     RUN_SIMULATED(aCaptureEndsWithThePrimaryContext, "no real driver says what becomes of such a capture");
     RUN(aPlainCopyInvalidatesTheCaptureOfABlockingStream);
