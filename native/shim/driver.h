@@ -24,7 +24,7 @@ struct launch_config {
 WORK(WORK_PROTOTYPE)
 #undef WORK_PROTOTYPE
 
-/* NULL for what this driver lacks. Never given to a program under a name that the driver lacks. */
+/* What this driver lacks is NULL, or for a hook a function that says so; neither is given to a program that asks for it. */
 struct driver {
 #define POINTER(name, like, ...) __typeof__(like) *name;
 #define WORK_POINTER(name, ...) __typeof__(name) *name;

@@ -80,7 +80,7 @@
 /* By name alone all of them are alike. */
 #define HOOKS(X) COPIES(X) OTHERS(X) WORK(X)
 
-/* Without one of these the engine cannot work; every driver since CUDA 10.1 has them. */
+/* Without one of these the engine cannot work, nor without the copies and two of the others; every driver since CUDA 11.0 has them. */
 #define CALLED(X) \
     X(cuCtxGetCurrent, cuCtxGetCurrent) X(cuCtxSetCurrent, cuCtxSetCurrent) \
     X(cuCtxPushCurrent_v2, cuCtxPushCurrent_v2) X(cuCtxPopCurrent_v2, cuCtxPopCurrent_v2) X(cuCtxGetDevice, cuCtxGetDevice) \

@@ -224,6 +224,20 @@ static void whatTheDriverLacksIsNotHandedOut(void) {
     EXPECT(is_shims(dlsym(stub, "cuMemcpyHtoD_v2")));
 }
 
+/* Other parameters than theirs, and as many as none of them has. */
+typedef CUresult any_function(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t);
+
+static void whatTheDriverLacksIsNotFoundByWhoeverCallsItAllTheSame(void) {
+    void *stub = dlopen(output_path("tests/stub/libcuda.so.1"), RTLD_NOW);
+    for (int i = 0; i < HOOKED; i++) {
+        any_function *wrapper = (any_function *)dlsym(RTLD_DEFAULT, hooked[i]);
+        if (unhooked(stub, hooked[i])) continue;
+        CUresult result = wrapper(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+        if (result != CUDA_ERROR_NOT_FOUND) fail_at(__FILE__, __LINE__, "%s answers %d", hooked[i], result);
+    }
+    EXPECT_IS(0, statistic("to_device") + statistic("to_host"));
+}
+
 static void aDriverThatLacksWhatTheEngineNeedsCopiesByItself(void) {
     void *stub = dlopen(output_path("tests/stub/libcuda.so.1"), RTLD_NOW);
     char *memory = calloc(1, 8 * MB);
@@ -367,6 +381,7 @@ int main(void) {
     RUN(procAddressWithNullIsPassedOn);
     RUN(theOlderProcAddressAnswersTheWrappersAsWell);
     RUN(whatTheDriverLacksIsNotHandedOut);
+    RUN(whatTheDriverLacksIsNotFoundByWhoeverCallsItAllTheSame);
     RUN(aDriverThatLacksWhatTheEngineNeedsCopiesByItself);
     RUN(beforeTheDriverIsLoadedItIsNotInitialised);
     RUN(aProgramThatIsLinkedAgainstTheDriverIsServed);
