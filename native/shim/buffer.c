@@ -26,10 +26,11 @@ static const size_t huge = 2 << 20, page = 4096, slice = 64 << 20;
 
 static _Atomic int restore_thread; /* 0: CUDA is not initialised, or this driver has no checkpoints */
 
-/* The one buffer that was handed out or is kept. The mutex is of the rest. */
+/* The one buffer that was handed out or is kept. Changed with the mutex. */
 static _Atomic uintptr_t base;
+static _Atomic size_t mapped;
+static size_t given; /* 0 while it is kept */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static size_t given, mapped; /* given: 0 while it is kept */
 
 EARLY static void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset) {
     return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd, offset);
@@ -147,14 +148,22 @@ static char *take(size_t asked) {
     return at;
 }
 
-/* 0: the mapping is not the buffer. */
-static int give_back(uintptr_t address, size_t bytes) {
+EARLY static int touches_buffer(uintptr_t address, size_t bytes) {
+    uintptr_t at = atomic_load(&base);
+    return at && (address < at ? at - address < bytes : address - at < atomic_load(&mapped));
+}
+
+/* Just what was handed out is kept, or goes as a whole. Who unmaps anything else of it knows what became of the rest. */
+static int unmap(uintptr_t address, size_t bytes) {
+    int result = 0;
     pthread_mutex_lock(&mutex);
-    int ours = atomic_load(&base) == address && given && round_up(bytes, page) == round_up(given, page);
-    if (ours && mapped <= settings()->buffer_keep) given = 0;
-    else if (ours) drop_kept();
+    int whole = atomic_load(&base) == address && given && round_up(bytes, page) == round_up(given, page);
+    if (!whole) result = real_munmap((void *)address, bytes);
+    if (whole && mapped <= settings()->buffer_keep) given = 0;
+    else if (whole) drop_kept();
+    else if (!result && touches_buffer(address, bytes)) atomic_store(&base, 0);
     pthread_mutex_unlock(&mutex);
-    return ours;
+    return result;
 }
 
 EARLY static int is_buffer(const void *address, size_t bytes, int protection, int flags, int fd) {
@@ -171,6 +180,5 @@ EARLY EXPORT void *mmap(void *address, size_t bytes, int protection, int flags, 
 EXPORT void *mmap64(void *address, size_t bytes, int protection, int flags, int fd, off_t offset) __attribute__((alias("mmap")));
 
 EARLY EXPORT int munmap(void *address, size_t bytes) {
-    if (address && atomic_load(&base) == (uintptr_t)address && give_back((uintptr_t)address, bytes)) return 0;
-    return real_munmap(address, bytes);
+    return touches_buffer((uintptr_t)address, bytes) ? unmap((uintptr_t)address, bytes) : real_munmap(address, bytes);
 }

@@ -144,6 +144,72 @@ static void partsAndNeighboursAreUnmappedAsTheyAreNamed(void) {
     OK(munmap(another, 32 * MB));
 }
 
+/* Whole, anew, and to be kept. */
+static void expect_fresh(size_t bytes) {
+    unsigned long long taken = statistic("buffer"), kept = statistic("buffer_kept");
+    char *at = take(bytes);
+    memset(at, 1, bytes);
+    EXPECT_IS(taken + 1, statistic("buffer"));
+    EXPECT_IS(kept, statistic("buffer_kept"));
+    OK(munmap(at, bytes));
+    EXPECT(is_mapped(at));
+}
+
+static char *take_to_be_kept(size_t bytes) {
+    setenv("TORPOR_BUFFER_KEEP", "1G", 1);
+    become_the_restore_thread();
+    return take(bytes);
+}
+
+static char *kept_buffer(size_t bytes) {
+    char *at = take_to_be_kept(bytes);
+    OK(munmap(at, bytes));
+    EXPECT(is_mapped(at));
+    return at;
+}
+
+static void aBufferOfWhichAPartWasUnmappedIsNotKept(void) {
+    char *at = take_to_be_kept(32 * MB);
+    OK(munmap(at + 8 * MB, 4 * MB));
+    OK(munmap(at, 32 * MB));
+    EXPECT(!is_mapped(at) && !is_mapped(at + 32 * MB - 1));
+    expect_fresh(32 * MB);
+}
+
+static void aKeptBufferOfWhichAPartIsUnmappedIsNotHandedOut(void) {
+    char *at = kept_buffer(16 * MB);
+    OK(munmap(at + 16 * MB - 4096, 1));
+    EXPECT(!is_mapped(at + 16 * MB - 1) && is_mapped(at));
+    expect_fresh(16 * MB);
+}
+
+static void aKeptBufferThatIsUnmappedIsNotHandedOut(void) {
+    char *at = kept_buffer(16 * MB);
+    OK(munmap(at, 16 * MB));
+    EXPECT(!is_mapped(at));
+    expect_fresh(16 * MB);
+}
+
+static void aKeptBufferThatIsUnmappedWithItsNeighbourIsNotHandedOut(void) {
+    char *at = kept_buffer(16 * MB), *before = at - MB;
+    void *got = mmap(before, MB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (skipped(got != before, "there is something before it")) return;
+    OK(munmap(before, MB));
+    EXPECT(is_mapped(at));
+    OK(munmap(before, MB + 1)); /* nothing need be mapped there */
+    EXPECT(!is_mapped(at) && is_mapped(at + 4096));
+    expect_fresh(16 * MB);
+}
+
+static void aKeptBufferStaysWhereNothingIsUnmapped(void) {
+    char *at = kept_buffer(16 * MB);
+    EXPECT(munmap(at + 1, 4096) == -1 && errno == EINVAL);
+    EXPECT(munmap(at, 0) == -1 && errno == EINVAL);
+    if (!sanitized()) EXPECT(munmap(at, SIZE_MAX) == -1 && errno == EINVAL); /* ThreadSanitizer ends the process */
+    EXPECT(take(16 * MB) == at);
+    memset(at, 1, 16 * MB);
+}
+
 static void theBufferIsKeptForTheNextCheckpoint(void) {
     setenv("TORPOR_BUFFER_KEEP", "64M", 1);
     become_the_restore_thread();
@@ -310,6 +376,11 @@ int main(void) {
     RUN(withoutCudaMappingsAreUntouched);
     RUN(errorsAreTheKernels);
     RUN(partsAndNeighboursAreUnmappedAsTheyAreNamed);
+    RUN(aBufferOfWhichAPartWasUnmappedIsNotKept);
+    RUN(aKeptBufferOfWhichAPartIsUnmappedIsNotHandedOut);
+    RUN(aKeptBufferThatIsUnmappedIsNotHandedOut);
+    RUN(aKeptBufferThatIsUnmappedWithItsNeighbourIsNotHandedOut);
+    RUN(aKeptBufferStaysWhereNothingIsUnmapped);
     RUN(theBufferIsKeptForTheNextCheckpoint);
     RUN(beyondTheLimitItIsGivenBack);
     RUN(aSecondBufferAtOnceIsTheDriversOwn);
