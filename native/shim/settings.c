@@ -1,11 +1,11 @@
 #define _GNU_SOURCE
 #include "settings.h"
+#include "cores.h"
 #include "old_glibc.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,11 +73,6 @@ static void take(const struct setting *setting) {
     int good = setting->kind == WORD ? parse_word(text, &value) : parse_number(text, setting->kind == SIZE, &value);
     if (good && value >= setting->least && value <= setting->most) *setting->value = value;
     else complain(setting, text);
-}
-
-static uint64_t cores(void) {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) ? (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) : (uint64_t)CPU_COUNT(&set);
 }
 
 /* Every stream has a thread that copies; half of the cores stay the program's. */

@@ -1,0 +1,155 @@
+/* How many cores the control groups leave to the shim. */
+#include "harness.h"
+#include "../shim/cores.h"
+
+#include <sched.h>
+#include <sys/stat.h>
+
+static char folder[4096];
+
+static const char *path(const char *name) {
+    static char text[2][8192];
+    static int turn;
+    snprintf(text[turn ^= 1], sizeof text[0], "%s/%s", folder, name);
+    return text[turn];
+}
+
+static void put(const char *name, const char *text) {
+    char *whole = strdup(path(name));
+    for (char *slash = whole + strlen(folder) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+        *slash = 0;
+        mkdir(whole, 0700);
+    }
+    FILE *file = fopen(whole, "w");
+    fputs(text, file);
+    fclose(file);
+    free(whole);
+}
+
+static void begin(const char *groups) {
+    snprintf(folder, sizeof folder, "/tmp/torpor-cores-XXXXXX");
+    if (!mkdtemp(folder)) abort();
+    put("groups", groups);
+}
+
+static uint64_t quota(void) { return cores_by_quota(path("groups"), path("root")); }
+
+static void end(void) {
+    char command[8192];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    OK(system(command));
+}
+
+#define NONE ((long long)UINT64_MAX)
+
+static void theUnifiedHierarchysQuotaIsRoundedUp(void) {
+    static const struct { const char *text; long long cores; } cases[] = {
+        {"400000 100000\n", 4}, {"400001 100000\n", 5}, {"1000 100000\n", 1}, {"150000 100000", 2}, {"50000 10000\n", 5},
+        {"max 100000\n", NONE}, {"", NONE}, {"0 100000\n", NONE}, {"-1 100000\n", NONE}, {"100000\n", NONE}, {"100000 0\n", NONE}, {"9223372036854775807 1\n", INT64_MAX},
+    };
+    begin("0::/a\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        put("root/a/cpu.max", cases[i].text);
+        EXPECT_IS(cases[i].cores, quota());
+    }
+    end();
+}
+
+static void theLeastOfAllParentsCounts(void) {
+    begin("0::/a/b c/d:e\n");
+    put("root/a/b c/d:e/cpu.max", "800000 100000");
+    EXPECT_IS(8, quota());
+    put("root/a/b c/cpu.max", "max 100000");
+    EXPECT_IS(8, quota());
+    put("root/a/cpu.max", "300000 100000");
+    EXPECT_IS(3, quota());
+    put("root/a/b c/cpu.max", "600000 100000");
+    EXPECT_IS(3, quota());
+    put("root/cpu.max", "200000 100000");
+    EXPECT_IS(2, quota());
+    put("cpu.max", "100000 100000"); /* of another hierarchy, if anything */
+    put("root/a/b c/d:e/f/cpu.max", "100000 100000");
+    EXPECT_IS(2, quota());
+    end();
+}
+
+/* Docker's containers without a namespace for their groups, and processes that are seen from another one's. */
+static void aGroupThatIsNotSeenIsItsRoot(void) {
+    static const char *const groups[] = {"0::/docker/0123456789\n", "0::/../../system.slice\n", "0::/\n", "0::\n"};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        begin(groups[i]);
+        EXPECT_IS(NONE, quota());
+        put("root/cpu.max", "250000 100000");
+        EXPECT_IS(3, quota());
+        end();
+    }
+}
+
+static void theOlderHierarchyHasItsOwnFolder(void) {
+    static const char *const groups[] = {"4:cpu,cpuacct:/a/b\n", "12:memory:/\n3:cpuacct,cpu:/a/b\n1:name=systemd:/x\n", "2:cpu:/a/b\n0::/user.slice"};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        begin(groups[i]);
+        EXPECT_IS(NONE, quota());
+        put("root/cpu/a/b/cpu.cfs_quota_us", "-1\n");
+        put("root/cpu/a/b/cpu.cfs_period_us", "50000\n");
+        EXPECT_IS(NONE, quota());
+        put("root/cpu/a/b/cpu.cfs_quota_us", "260000\n");
+        EXPECT_IS(6, quota());
+        put("root/cpu/cpu.cfs_period_us", "100000\n");
+        put("root/cpu/cpu.cfs_quota_us", "200000\n");
+        EXPECT_IS(2, quota());
+        put("root/cpu.cfs_period_us", "100000\n");
+        put("root/cpu.cfs_quota_us", "100000\n");
+        EXPECT_IS(2, quota());
+        end();
+    }
+}
+
+static void otherControllersHaveNoQuota(void) {
+    begin("5:cpuset:/a\n2:cpuacct:/a\n1:name=cpu:/a\n");
+    put("root/cpu/a/cpu.cfs_quota_us", "100000\n");
+    put("root/cpu/a/cpu.cfs_period_us", "100000\n");
+    EXPECT_IS(NONE, quota());
+    end();
+}
+
+static void whatMakesNoSenseAllowsAnything(void) {
+    static const char *const groups[] = {"", "\n", "::\n", "0\n", "0:\n", "nothing of the kind"};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        begin(groups[i]);
+        EXPECT_IS(NONE, quota());
+        end();
+    }
+    EXPECT_IS(NONE, cores_by_quota("/no/such/file", "/no/such/folder"));
+}
+
+static void aPathOfAnyLengthIsRead(void) {
+    char line[20000] = "0::";
+    for (size_t at = 3; at < sizeof line - 2; at += 2) memcpy(line + at, "/a", 2);
+    begin(line);
+    EXPECT_IS(NONE, quota());
+    end();
+}
+
+static void noMoreThanTheAffinityAllows(void) {
+    cpu_set_t all, one;
+    CPU_ZERO(&one);
+    OK(sched_getaffinity(0, sizeof all, &all));
+    EXPECT(cores() >= 1 && cores() <= (uint64_t)CPU_COUNT(&all));
+    for (size_t i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); i++)
+        if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+    OK(sched_setaffinity(0, sizeof one, &one));
+    EXPECT_IS(1, cores());
+}
+
+int main(void) {
+    RUN(theUnifiedHierarchysQuotaIsRoundedUp);
+    RUN(theLeastOfAllParentsCounts);
+    RUN(aGroupThatIsNotSeenIsItsRoot);
+    RUN(theOlderHierarchyHasItsOwnFolder);
+    RUN(otherControllersHaveNoQuota);
+    RUN(whatMakesNoSenseAllowsAnything);
+    RUN(aPathOfAnyLengthIsRead);
+    RUN(noMoreThanTheAffinityAllows);
+    return summary();
+}
