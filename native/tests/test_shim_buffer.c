@@ -168,6 +168,16 @@ static char *kept_buffer(size_t bytes) {
     return at;
 }
 
+static void aKeptBufferHasNoRate(void) {
+    char line[8192] = "";
+    char *at = kept_buffer(16 * MB);
+    EXPECT(take(16 * MB) == at);
+    ((__typeof__(torpor_statistics) *)dlsym(RTLD_DEFAULT, "torpor_statistics"))(line, sizeof line);
+    EXPECT(strstr(line, " buffer_gbps=") && strstr(line, " to_host_gbps="));
+    EXPECT(strstr(line, " buffer_kept=1 buffer_kept_bytes=16777216 buffer_kept_seconds="));
+    EXPECT(!strstr(line, "buffer_kept_gbps"));
+}
+
 static void aBufferOfWhichAPartWasUnmappedIsNotKept(void) {
     char *at = take_to_be_kept(32 * MB);
     OK(munmap(at + 8 * MB, 4 * MB));
@@ -376,6 +386,7 @@ int main(void) {
     RUN(withoutCudaMappingsAreUntouched);
     RUN(errorsAreTheKernels);
     RUN(partsAndNeighboursAreUnmappedAsTheyAreNamed);
+    RUN(aKeptBufferHasNoRate);
     RUN(aBufferOfWhichAPartWasUnmappedIsNotKept);
     RUN(aKeptBufferOfWhichAPartIsUnmappedIsNotHandedOut);
     RUN(aKeptBufferThatIsUnmappedIsNotHandedOut);
