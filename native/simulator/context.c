@@ -17,7 +17,6 @@ static CUresult start(void) {
     driver.machine = machine();
     if (!driver.machine) return CUDA_ERROR_SYSTEM_NOT_READY;
     if (driver.machine->devices == 0) return CUDA_ERROR_NO_DEVICE;
-    driver.context_cost = settings()->context;
     driver.delay_us = (long)settings()->delay_us;
     for (int d = 0; d < MAX_DEVICES; d++) driver.physical[d] = d;
     CUresult result = memory_start();
@@ -79,7 +78,8 @@ static CUcontext find(int device, int primary) {
 }
 
 static CUresult revive(CUcontext context) {
-    CUresult result = charge_context(context->device, 1);
+    limits_reset(context);
+    CUresult result = charge_context(context, limits_cost(context->limit[CU_LIMIT_STACK_SIZE]), 1);
     if (result) return result;
     atomic_store(&context->sticky, 0);
     context->alive = 1;
@@ -89,7 +89,7 @@ static CUresult revive(CUcontext context) {
         return CUDA_SUCCESS;
     }
     context->alive = 0;
-    charge_context(context->device, -1);
+    charge_context(context, 0, -1);
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
@@ -97,7 +97,7 @@ static void bury(CUcontext context) {
     streams_close(context);
     memory_drop_context(context);
     context->alive = 0;
-    charge_context(context->device, -1);
+    charge_context(context, 0, -1);
 }
 
 CUresult do_cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
@@ -175,6 +175,11 @@ CUresult do_cuCtxCreate_v2(CUcontext *context, unsigned flags, CUdevice device) 
     return result;
 }
 
+CUresult do_cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *params, unsigned flags, CUdevice device) {
+    if (params && (params->numExecAffinityParams || params->cigParams)) return CUDA_ERROR_NOT_SUPPORTED;
+    return do_cuCtxCreate_v2(context, flags, device);
+}
+
 CUresult do_cuCtxDestroy_v2(CUcontext context) {
     pthread_mutex_lock(&driver.mutex);
     CUresult result = known(context) && !context->primary ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
@@ -218,5 +223,6 @@ CUresult do_cuCtxSynchronize(void) {
     CUresult result = capture_forbids_wait(context, NULL);
     if (result) return result;
     streams_wait(context);
+    pools_settle();
     return (CUresult)atomic_load(&context->sticky);
 }

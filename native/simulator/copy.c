@@ -49,11 +49,11 @@ static void copy_run(struct op *op) {
 }
 
 static CUresult check(const struct copy *copy) {
-    int device = context_current()->device;
+    CUcontext by = context_current();
     CUresult result = CUDA_SUCCESS;
     for (size_t row = 0; row < copy->rows && !result; row++) {
-        if (copy->to_kind == DEVICE) result = memory_check(copy->to + row * copy->to_pitch, copy->bytes, 1, device);
-        if (!result && copy->from_kind == DEVICE) result = memory_check(copy->from + row * copy->from_pitch, copy->bytes, 0, device);
+        if (copy->to_kind == DEVICE) result = memory_check(copy->to + row * copy->to_pitch, copy->bytes, WRITES, by);
+        if (!result && copy->from_kind == DEVICE) result = memory_check(copy->from + row * copy->from_pitch, copy->bytes, 0, by);
     }
     if (!result && ((copy->to_kind == HOST && !copy->to) || (copy->from_kind == HOST && !copy->from))) result = CUDA_ERROR_INVALID_VALUE;
     return result;
@@ -195,7 +195,7 @@ static CUresult set(CUdeviceptr to, uint64_t value, size_t width, size_t count, 
     CUresult result = stream_find(handle, &stream);
     if (result || !count) return result;
     if (to % width || count > SIZE_MAX / width) return CUDA_ERROR_INVALID_VALUE;
-    if ((result = memory_check(to, count * width, 1, context_current()->device))) return result;
+    if ((result = memory_check(to, count * width, WRITES | DIRECT, context_current()))) return result;
     struct op *op = op_new(stream, set_run);
     op->to = to;
     op->bytes = count * width;

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SMALL_ALIGN = 512, PAGE_ALIGN = 2 << 20 };
+enum { SMALL_ALIGN = 512, PAGE_ALIGN = 2 << 20, MAX_PEERS = 32 };
 
 struct CUctx_st {
     struct CUctx_st *next; /* never freed, so a stale handle is only stale */
@@ -17,6 +17,10 @@ struct CUctx_st {
     unsigned flags;
     CUstream standard; /* the NULL stream */
     _Atomic int sticky; /* the first error of an asynchronous operation */
+    size_t limit[CU_LIMIT_MAX];
+    uint64_t cost; /* in device memory */
+    CUcontext peer[MAX_PEERS]; /* whose memory it reaches on other devices; under the lock of memory */
+    int peers;
 };
 
 struct driver {
@@ -29,7 +33,6 @@ struct driver {
     _Atomic int forced_state;   /* -1: none */
     int physical[MAX_DEVICES];  /* which device of the machine each ordinal is; restore may permute it */
     struct CUctx_st *contexts;
-    uint64_t context_cost;
     long delay_us;
 };
 extern struct driver driver;
@@ -53,12 +56,21 @@ CUresult context_check(void); /* is a living context current */
 CUcontext context_current(void);
 int context_known(CUcontext context);
 
+/* limits.c */
+void limits_reset(CUcontext context);
+uint64_t limits_cost(size_t stack); /* of a context whose threads have so large a stack */
+
+/* peers.c, under the lock of memory */
+int peer_reaches(CUcontext context, CUcontext owner);
+void peers_forget(CUcontext context);
+
 /* memory.c: device memory is a file, so that nothing but the driver reads it */
 struct block { /* physical memory */
     struct block *next;
     uint64_t offset;
     size_t size;
     uint64_t charged;
+    uint64_t id; /* of all that was ever allocated */
     int device, handles, mappings;
     CUmemAllocationProp prop;
 };
@@ -66,21 +78,32 @@ struct range { /* addresses: one allocation, or a reservation of the virtual mem
     CUdeviceptr base;
     size_t size, extent;
     struct block *block; /* NULL: a reservation */
-    CUcontext context;
+    CUcontext context;   /* NULL: of none */
+    struct chunk *chunk; /* of a memory pool, which divides it; NULL: one allocation */
+    int freed;           /* in the order of a stream */
+    int sync_memops;
+};
+/* How memory is to be reached: */
+enum {
+    WRITES = 1,
+    DIRECT = 2, /* by the device itself. Copies go through the host where they must */
+    RUNNING = 4 /* its turn has come: what is to be freed later is still there */
 };
 extern pthread_rwlock_t memory;
 CUresult memory_start(void);
 struct block *block_create(size_t size, uint64_t charge, int device); /* NULL: not enough memory */
 void block_drop(struct block *block);
+uint64_t memory_id(void);
 struct block *block_first(void);
 struct range *range_at(CUdeviceptr address);
 struct range *range_reserve(size_t size, size_t alignment, CUdeviceptr hint);
 void range_release(struct range *range);
 int range_address_taken(CUdeviceptr address);
-CUresult charge_context(int device, int sign);
+CUresult charge_context(CUcontext context, uint64_t cost, int more); /* more: of its device's contexts */
+size_t contexts_bytes(void);
 void charges_by_device(const int *physical, uint64_t *want);
 void memory_drop_context(CUcontext context);
-CUresult memory_check(CUdeviceptr at, size_t bytes, int write, int device);
+CUresult memory_check(CUdeviceptr at, size_t bytes, unsigned how, CUcontext by);
 CUresult memory_read(CUdeviceptr at, void *to, size_t bytes);
 CUresult memory_write(CUdeviceptr at, const void *from, size_t bytes);
 void store_read(uint64_t offset, void *to, size_t bytes);
@@ -96,6 +119,20 @@ struct mapping {
 };
 struct mapping *mapping_at(CUdeviceptr address);
 struct mapping *mapping_from(CUdeviceptr address); /* the first that ends after address */
+struct block *block_of(CUmemGenericAllocationHandle handle);
+int location_known(const CUmemLocation *location);
+int access_known(const CUmemAccessDesc *description);
+
+/* pool.c, parts.c */
+void pools_settle(void);           /* somebody has waited: memory beyond the thresholds goes back */
+void pools_give_back(int device); /* with the lock of memory held: all that is unused */
+
+/* allocate.c, with the lock of memory held */
+struct extent { CUdeviceptr base; size_t size; CUcontext context; int device; struct range *range; struct block *block; CUmemoryPool pool; uint64_t id; unsigned access; };
+int extent_of(CUdeviceptr address, struct extent *extent);
+
+/* share.c */
+CUresult share_descriptor(void *descriptor, uint64_t block); /* a file that names a block of this process */
 
 /* host.c */
 int host_managed_free(CUdeviceptr address); /* 0: it is no managed memory */

@@ -106,6 +106,7 @@ CUresult do_cuEventSynchronize(CUevent event) {
     CUresult result = event_get_to_wait(event, &copy, CUDA_ERROR_INVALID_VALUE);
     if (result) return result;
     if (copy.stream) op_wait(copy.stream, copy.number);
+    pools_settle();
     return CUDA_SUCCESS;
 }
 

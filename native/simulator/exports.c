@@ -104,13 +104,14 @@ static const char *exported_name(const char *asked) {
 }
 
 static void *look_up(const char *symbol, int version, int per_thread, int *status) {
+    const struct export *found = NULL; /* the newest form that the version knows */
     *status = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
     for (size_t i = 0; i < sizeof exports / sizeof exports[0]; i++) {
         if (!is_base_name(exports[i].name, symbol)) continue;
-        *status = exports[i].since <= version ? CU_GET_PROC_ADDRESS_SUCCESS : CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;
-        return *status ? NULL : per_thread ? exports[i].per_thread : exports[i].pointer;
+        if (exports[i].since <= version && (!found || exports[i].since > found->since)) found = &exports[i];
+        *status = found ? CU_GET_PROC_ADDRESS_SUCCESS : CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;
     }
-    return NULL;
+    return !found ? NULL : per_thread ? found->per_thread : found->pointer;
 }
 
 CUresult do_cuGetProcAddress_v2(const char *symbol, void **pfn, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status) {

@@ -13,7 +13,9 @@ static struct pinned {
     size_t size;
     enum origin origin;
     CUcontext context;
+    uint64_t id; /* apart from those of device memory */
 } *pinned;
+static uint64_t last_id = 1ULL << 48;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static struct pinned *overlapping(uintptr_t base, size_t size) {
@@ -37,7 +39,7 @@ static CUresult add(void *address, size_t bytes, enum origin origin) {
     pthread_mutex_lock(&mutex);
     int taken = overlapping((uintptr_t)address, bytes) != NULL;
     if (!taken) {
-        *p = (struct pinned){pinned, (uintptr_t)address, bytes, origin, context_current()};
+        *p = (struct pinned){pinned, (uintptr_t)address, bytes, origin, context_current(), ++last_id};
         pinned = p;
     }
     pthread_mutex_unlock(&mutex);
@@ -128,6 +130,7 @@ CUresult host_attribute(void *data, CUpointer_attribute attribute, CUdeviceptr a
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: memcpy(data, &p->context->device, sizeof(int)); break;
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: memcpy(data, &(CUdeviceptr){p->base}, sizeof(CUdeviceptr)); break;
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE: memcpy(data, &p->size, sizeof p->size); break;
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID: memcpy(data, &p->id, sizeof p->id); break;
     default: result = CUDA_ERROR_INVALID_VALUE;
     }
     pthread_mutex_unlock(&mutex);

@@ -89,6 +89,21 @@ CUresult do_cuModuleGetFunction(CUfunction *function, CUmodule module, const cha
     return result;
 }
 
+/* A kernel sees what its device may reach. */
+static CUresult reach(struct op *op, CUdeviceptr at, size_t bytes, unsigned how) {
+    return memory_check(at, bytes, how | DIRECT | RUNNING, op->context) ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS;
+}
+
+static CUresult store(struct op *op, CUdeviceptr at, const void *from, size_t bytes) {
+    CUresult result = reach(op, at, bytes, WRITES);
+    return result ? result : memory_write(at, from, bytes);
+}
+
+static CUresult load(struct op *op, CUdeviceptr at, void *to, size_t bytes) {
+    CUresult result = reach(op, at, bytes, 0);
+    return result ? result : memory_read(at, to, bytes);
+}
+
 /* word: address, index of the first word, count, seed */
 static CUresult fill(struct op *op) {
     uint64_t *buffer = malloc(WORDS * sizeof *buffer);
@@ -96,7 +111,7 @@ static CUresult fill(struct op *op) {
     for (uint64_t done = 0; done < op->word[2] && !result; done += WORDS) {
         uint64_t part = op->word[2] - done < WORDS ? op->word[2] - done : WORDS;
         for (uint64_t i = 0; i < part; i++) buffer[i] = pattern(op->word[3], op->word[1] + done + i);
-        result = memory_write(op->word[0] + done * 8, buffer, part * 8);
+        result = store(op, op->word[0] + done * 8, buffer, part * 8);
     }
     free(buffer);
     return result;
@@ -105,13 +120,13 @@ static CUresult fill(struct op *op) {
 /* word: address, index of the first word, count, seed, address of the 64-bit counter of mismatches */
 static CUresult compare(struct op *op) {
     uint64_t *buffer = malloc(WORDS * sizeof *buffer), bad = 0;
-    CUresult result = buffer ? memory_read(op->word[4], &bad, sizeof bad) : CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = buffer ? load(op, op->word[4], &bad, sizeof bad) : CUDA_ERROR_OUT_OF_MEMORY;
     for (uint64_t done = 0; done < op->word[2] && !result; done += WORDS) {
         uint64_t part = op->word[2] - done < WORDS ? op->word[2] - done : WORDS;
-        result = memory_read(op->word[0] + done * 8, buffer, part * 8);
+        result = load(op, op->word[0] + done * 8, buffer, part * 8);
         for (uint64_t i = 0; i < part && !result; i++) bad += buffer[i] != pattern(op->word[3], op->word[1] + done + i);
     }
-    if (!result) result = memory_write(op->word[4], &bad, sizeof bad);
+    if (!result) result = store(op, op->word[4], &bad, sizeof bad);
     free(buffer);
     return result;
 }

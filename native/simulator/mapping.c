@@ -41,7 +41,7 @@ static struct range *reservation(CUdeviceptr address, size_t size) {
     return range;
 }
 
-static struct block *block_of(CUmemGenericAllocationHandle handle) {
+struct block *block_of(CUmemGenericAllocationHandle handle) {
     for (struct block *block = block_first(); block; block = block->next)
         if ((uintptr_t)block == handle && block->handles > 0) return block;
     return NULL;
@@ -51,12 +51,12 @@ static void drop_if_unused(struct block *block) {
     if (!block->handles && !block->mappings) block_drop(block);
 }
 
-static int valid_location(const CUmemLocation *location) {
+int location_known(const CUmemLocation *location) {
     return location->type == CU_MEM_LOCATION_TYPE_DEVICE && device_known(location->id);
 }
 
 static int valid_prop(const CUmemAllocationProp *prop) {
-    return prop && prop->type == CU_MEM_ALLOCATION_TYPE_PINNED && valid_location(&prop->location);
+    return prop && prop->type == CU_MEM_ALLOCATION_TYPE_PINNED && location_known(&prop->location);
 }
 
 CUresult do_cuMemAddressReserve(CUdeviceptr *address, size_t size, size_t alignment, CUdeviceptr hint, unsigned long long flags) {
@@ -79,7 +79,7 @@ CUresult do_cuMemAddressFree(CUdeviceptr address, size_t size) {
 
 CUresult do_cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *prop, unsigned long long flags) {
     if (!handle || !aligned(size) || flags || !valid_prop(prop)) return CUDA_ERROR_INVALID_VALUE;
-    if (prop->requestedHandleTypes) return CUDA_ERROR_NOT_SUPPORTED;
+    if (prop->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) return CUDA_ERROR_NOT_SUPPORTED;
     if (size > driver.machine->memory) return CUDA_ERROR_OUT_OF_MEMORY;
     pthread_rwlock_wrlock(&memory);
     struct block *block = block_create(size, size, prop->location.id);
@@ -172,15 +172,15 @@ static void allow(CUdeviceptr address, size_t size, const CUmemAccessDesc *descr
         for (size_t i = 0; i < number; i++) mappings[at].access[descriptions[i].location.id] = (unsigned char)descriptions[i].flags;
 }
 
-static int valid_access(const CUmemAccessDesc *d) {
+int access_known(const CUmemAccessDesc *d) {
     int flags = (int)d->flags;
-    return valid_location(&d->location) && (flags == 0 || flags == 1 || flags == 3);
+    return location_known(&d->location) && (flags == 0 || flags == 1 || flags == 3);
 }
 
 CUresult do_cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAccessDesc *descriptions, size_t number) {
     if (!descriptions || !number || !aligned(size)) return CUDA_ERROR_INVALID_VALUE;
     for (size_t i = 0; i < number; i++)
-        if (!valid_access(&descriptions[i])) return CUDA_ERROR_INVALID_VALUE;
+        if (!access_known(&descriptions[i])) return CUDA_ERROR_INVALID_VALUE;
     pthread_rwlock_wrlock(&memory);
     int fine = reservation(address, size) && fully_mapped(address, size);
     if (fine) allow(address, size, descriptions, number);
@@ -189,7 +189,7 @@ CUresult do_cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAccessDe
 }
 
 CUresult do_cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address) {
-    if (!flags || !location || !valid_location(location)) return CUDA_ERROR_INVALID_VALUE;
+    if (!flags || !location || !location_known(location)) return CUDA_ERROR_INVALID_VALUE;
     pthread_rwlock_rdlock(&memory);
     struct mapping *mapping = mapping_at(address);
     if (mapping) *flags = mapping->access[location->id];

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "driver.h"
+#include "pool.h"
 #include "settings.h"
 
 #include <errno.h>
@@ -19,6 +19,7 @@ static struct range **ranges; /* by address */
 static size_t range_count, range_room;
 static int context_count[MAX_DEVICES];
 static uint64_t charged[MAX_DEVICES]; /* by ordinal, contexts included */
+static uint64_t context_bytes, last_id;
 
 CUresult memory_start(void) {
     if (store >= 0) return CUDA_SUCCESS;
@@ -83,27 +84,40 @@ static CUresult charge(int device, int64_t bytes) {
     return result;
 }
 
-CUresult charge_context(int device, int sign) {
+CUresult charge_context(CUcontext context, uint64_t cost, int more) {
+    int device = context->device;
     pthread_rwlock_wrlock(&memory);
-    CUresult result = charge(device, sign * (int64_t)driver.context_cost);
+    CUresult result = charge(device, (int64_t)(cost - context->cost));
     if (!result) {
-        context_count[device] += sign;
+        context_bytes += cost - context->cost;
+        context->cost = cost;
+        context_count[device] += more;
         atomic_store(&driver.slot->contexts[driver.physical[device]], context_count[device]);
     }
     pthread_rwlock_unlock(&memory);
     return result;
 }
 
+size_t contexts_bytes(void) {
+    pthread_rwlock_rdlock(&memory);
+    size_t bytes = context_bytes;
+    pthread_rwlock_unlock(&memory);
+    return bytes;
+}
+
 struct block *block_first(void) { return blocks; }
+uint64_t memory_id(void) { return ++last_id; }
 
 struct block *block_create(size_t size, uint64_t bytes, int device) {
     struct block *block = calloc(1, sizeof *block);
     if (!block) return NULL;
-    if (charge(device, (int64_t)bytes)) {
-        free(block);
-        return NULL;
+    CUresult result = charge(device, (int64_t)bytes);
+    if (result) {
+        pools_give_back(device);
+        result = charge(device, (int64_t)bytes);
     }
-    *block = (struct block){.next = blocks, .offset = store_end, .size = size, .charged = bytes, .device = device};
+    if (result) return free(block), NULL;
+    *block = (struct block){.next = blocks, .offset = store_end, .size = size, .charged = bytes, .id = memory_id(), .device = device};
     store_end += (size + 4095) & ~4095ULL;
     return blocks = block;
 }
@@ -182,33 +196,36 @@ void memory_drop_context(CUcontext context) {
         block_drop(range->block);
         range_release(range);
     }
+    peers_forget(context);
     pthread_rwlock_unlock(&memory);
 }
 
-/* One contiguous piece at an address: where it is stored and how long it is; 0: nothing there, or no access. */
-static size_t piece(CUdeviceptr at, size_t bytes, int write, int device, uint64_t *offset) {
+/* One contiguous piece at an address: where it is stored and how long it is; 0: nothing there, or no access. by NULL: whoever it is has been checked. */
+static size_t piece(CUdeviceptr at, size_t bytes, unsigned how, CUcontext by, uint64_t *offset) {
     struct range *range = range_at(at);
     if (!range) return 0;
     if (range->block) { /* an allocation is never left on the other side */
         uint64_t inside = at - range->base;
         *offset = range->block->offset + inside;
+        if (range->chunk) return part_reach(range, at, bytes, how, by);
+        if (by && how & DIRECT && !peer_reaches(by, range->context)) return 0;
         return inside <= range->size && bytes <= range->size - inside ? bytes : 0;
     }
     struct mapping *mapping = mapping_at(at);
-    int need = write ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_READ;
-    if (!mapping || (device >= 0 && (mapping->access[device] & need) != need)) return 0;
+    int need = how & WRITES ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_READ;
+    if (!mapping || (by && (mapping->access[by->device] & need) != need)) return 0;
     uint64_t inside = at - mapping->base, left = mapping->size - inside;
     *offset = mapping->block->offset + inside;
     return bytes < left ? bytes : left;
 }
 
-CUresult memory_check(CUdeviceptr at, size_t bytes, int write, int device) {
+CUresult memory_check(CUdeviceptr at, size_t bytes, unsigned how, CUcontext by) {
     CUresult result = CUDA_SUCCESS;
     if (host_pinned((void *)(uintptr_t)at, bytes)) return CUDA_SUCCESS;
     pthread_rwlock_rdlock(&memory);
     while (bytes && !result) {
         uint64_t offset;
-        size_t length = piece(at, bytes, write, device, &offset);
+        size_t length = piece(at, bytes, how, by, &offset);
         if (!length) result = CUDA_ERROR_INVALID_VALUE;
         at += length;
         bytes -= length;
@@ -224,7 +241,7 @@ static CUresult transfer(CUdeviceptr at, char *host, size_t bytes, int write) {
     pthread_rwlock_rdlock(&memory);
     while (bytes) {
         uint64_t offset;
-        size_t length = piece(at, bytes, write, -1, &offset);
+        size_t length = piece(at, bytes, RUNNING | (write ? WRITES : 0), NULL, &offset);
         if (!length) {
             result = CUDA_ERROR_ILLEGAL_ADDRESS;
             break;

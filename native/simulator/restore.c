@@ -73,12 +73,6 @@ static void move_block(struct mover *mover, struct block *block, char *at, int o
     }
 }
 
-static size_t context_bytes(void) {
-    size_t sum = 0;
-    for (int d = 0; d < MAX_DEVICES; d++) sum += (size_t)atomic_load(&driver.slot->contexts[d]) * driver.context_cost;
-    return sum;
-}
-
 static size_t block_bytes(void) {
     size_t sum = 0;
     for (struct block *b = block_first(); b; b = b->next) sum += b->size;
@@ -111,7 +105,7 @@ static CUresult take_buffer(size_t size) {
 static CUresult checkpoint(const struct fault *fault) {
     static const uint64_t nothing[MAX_DEVICES];
     if (need(CU_PROCESS_STATE_LOCKED)) return CUDA_ERROR_ILLEGAL_STATE;
-    CUresult result = take_buffer(context_bytes() + block_bytes());
+    CUresult result = take_buffer(contexts_bytes() + block_bytes());
     if (result) return result;
     move_all(fault, 1);
     store_empty();

@@ -53,8 +53,9 @@ CUresult do_cuStreamSynchronize(CUstream handle) {
     CUstream stream;
     CUresult result = find_to_wait(handle, &stream);
     if (result) return result;
-    if (stream->standard) return op_perform(op_new(stream, NULL), stream); /* takes the blocking streams along */
-    op_wait(stream, stream_last(stream));
+    if (stream->standard) op_perform(op_new(stream, NULL), stream); /* takes the blocking streams along */
+    else op_wait(stream, stream_last(stream));
+    pools_settle();
     return (CUresult)atomic_load(&stream->context->sticky);
 }
 
