@@ -53,7 +53,6 @@ public final class Json {
         JsonObject devices = new JsonObject();
         process.deviceMemory().forEach((device, bytes) -> devices.addProperty(device.toString(), bytes));
         json.add("deviceMemory", devices);
-        shim(process.pid()).ifPresent(version -> json.addProperty("shim", version));
         if (!process.note().isEmpty()) {
             json.addProperty("note", process.note());
         }
@@ -61,7 +60,7 @@ public final class Json {
     }
 
     /** The version of the shim that a process carries; empty also where that cannot be told. */
-    private static Optional<String> shim(long pid) {
+    static Optional<String> shim(long pid) {
         try {
             return Shim.of(pid).map(Shim.Loaded::version);
         } catch (TorporException e) {
@@ -74,6 +73,7 @@ public final class Json {
         json.addProperty("pid", pid);
         json.addProperty("state", state.toString());
         json.addProperty("simulated", simulated);
+        shim(pid).ifPresent(version -> json.addProperty("shim", version));
         return json;
     }
 

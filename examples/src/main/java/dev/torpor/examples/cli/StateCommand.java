@@ -7,7 +7,9 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-@Command(name = "state", description = "Asks the driver for the state of processes.")
+@Command(
+        name = "state",
+        description = "Asks the driver for the state of processes, and tells the shim that they carry.")
 final class StateCommand extends ProcessCommand {
     @Option(
             names = "--step-timeout",
@@ -21,6 +23,8 @@ final class StateCommand extends ProcessCommand {
     Answer run(Cuda cuda, long pid) {
         ProcessState state =
                 timeout == null ? cuda.process(pid).state() : cuda.process(pid).state(timeout);
-        return new Answer(state + (cuda.simulated() ? " (SIMULATED)" : ""), Json.state(pid, state, cuda.simulated()));
+        String shim = Json.shim(pid).map(version -> ", shim " + version).orElse("");
+        return new Answer(
+                state + shim + (cuda.simulated() ? " (SIMULATED)" : ""), Json.state(pid, state, cuda.simulated()));
     }
 }

@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import dev.torpor.Shim;
 import dev.torpor.contract.Machine;
 import dev.torpor.contract.Target;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -77,7 +80,23 @@ class CommandsTest {
                     .object();
             assertThat(state.get("pid").getAsInt()).isEqualTo(target.pid());
             assertThat(state.get("state").getAsString()).isEqualTo("running");
+            assertThat(state.has("shim")).isFalse();
             target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void stateTellsWhichShimAProcessCarries() {
+        Shim shim = Shim.extract();
+        Map<String, String> environment = new HashMap<>();
+        shim.preload(environment);
+        try (Target target = Target.start(environment, "--memory", "8M")) {
+            assertThat(torpor("state", pid(target)).succeeds().out())
+                    .isEqualTo("running, shim " + shim.version() + (Machine.simulated() ? " (SIMULATED)\n" : "\n"));
+            JsonObject state = torpor("state", pid(target), "--json").object();
+            assertThat(state.get("shim").getAsString()).isEqualTo(shim.version());
+            assertThat(find(torpor("ps", "--json").array(), target.pid()).get("shim"))
+                    .isEqualTo(state.get("shim"));
         }
     }
 
