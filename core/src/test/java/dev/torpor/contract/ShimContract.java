@@ -13,13 +13,19 @@ import dev.torpor.Shim;
 import dev.torpor.ShimOptions;
 import dev.torpor.TorporException;
 import dev.torpor.driver.CudaResult;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -28,10 +34,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 public abstract class ShimContract extends TypedContract {
     private static final int MARGIN = 4096;
     private static final byte FILL = 0x5a;
+    private static final int STREAMS = 3;
 
     /** Takes over every copy that is large enough for it, on any machine. */
     private static final Map<String, String> EAGER = ShimOptions.defaults()
-            .copyStreams(3)
+            .copyStreams(STREAMS)
             .copyChunk(64 << 10)
             .copyMin(64 << 10)
             .copyStart(0)
@@ -189,15 +196,55 @@ public abstract class ShimContract extends TypedContract {
         failure(Problem.CLOSED, closed::copies);
     }
 
+    private static final String COPIER = "copier";
+
+    private static void onItsThread(Runnable work) throws InterruptedException {
+        Thread thread = new Thread(work, COPIER);
+        thread.start();
+        thread.join();
+    }
+
+    /** The engine's threads bear the name of the one that copied first, as do those that a driver starts for its streams. */
+    private static void copyAndClose(Cuda cuda, PrimaryContext context) {
+        context.makeCurrent();
+        long memory = allocate(cuda, 1 << 20);
+        cuda.copies().toDevice(memory, filled(1 << 20));
+        long open = copiers();
+        context.close();
+        long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+        while (copiers() > open - STREAMS && System.nanoTime() < until) {
+            Thread.onSpinWait();
+        }
+        System.out.println("ended: " + (open - copiers()));
+    }
+
+    private static long copiers() {
+        try (Stream<Path> threads = Files.list(Path.of("/proc/self/task"))) {
+            return threads.filter(thread -> COPIER.equals(name(thread))).count();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static String name(Path thread) {
+        try {
+            return Files.readString(thread.resolve("comm")).strip();
+        } catch (IOException e) {
+            return ""; // it has ended
+        }
+    }
+
     /** A JVM of its own: copies, and says what came of it. */
     public static final class Main {
         private Main() {}
 
-        public static void main(String[] args) {
+        public static void main(String[] args) throws InterruptedException {
             try (Cuda cuda = Cuda.open(CudaOptions.defaults().provider(args[0]).library(args[1]));
                     PrimaryContext context = cuda.context(0)) {
                 if (args[2].equals("all")) {
                     roundTrips(cuda, context, 30, 5 << 20);
+                } else if (args[2].equals("end")) {
+                    onItsThread(() -> copyAndClose(cuda, context));
                 } else {
                     context.makeCurrent();
                     int bytes = Integer.parseInt(args[2]);
@@ -250,6 +297,11 @@ public abstract class ShimContract extends TypedContract {
         assertThat(inItsOwnJvm(faults, Integer.toString(bytes)))
                 .startsWith("DRIVER 700 torpor_copy_" + direction + "(" + bytes
                         + " bytes) failed: CUDA_ERROR_ILLEGAL_ADDRESS (700), ");
+    }
+
+    @Test
+    void closingAContextGivesUpWhatCopiesHoldInIt() throws Exception {
+        assertThat(inItsOwnJvm(Map.of(), "end")).startsWith("ended: " + STREAMS + "\n");
     }
 
     @Test
