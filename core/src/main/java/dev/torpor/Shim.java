@@ -31,7 +31,9 @@ public final class Shim {
 
     /**
      * The shim of this version of Torpor, as a file that only the user of this process can read: see {@link NativeLibrary}. It
-     * stays there, for programs that have it loaded.
+     * stays there, for programs that have it loaded. A program that is started as another user (through sudo, or in a container)
+     * cannot load it and runs without, with a line of ld.so's on stderr: copy it to where that user may read it, and let {@link #at}
+     * name the copy.
      *
      * @throws TorporException {@link Problem#NO_SHIM} if there is none for this platform, or no folder can take it
      */
