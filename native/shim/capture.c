@@ -1,6 +1,6 @@
 #include "capture.h"
-#include "driver.h"
-#include "old_glibc.h"
+#include "order.h"
+#include "pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -71,8 +71,9 @@ void capture_context_gone(CUcontext context) {
     if (context && capturing()) forget(NULL, context);
 }
 
-static CUresult begun(CUresult result, CUstream stream) {
+static CUresult begun(CUresult result, CUstream stream, struct giving *giving) {
     if (!result) remember(stream);
+    order_leave(giving);
     return result;
 }
 
@@ -90,7 +91,9 @@ static CUresult end(CUresult result, CUstream stream) {
 
 #define BEGIN(name, standard, parameters, arguments) \
     EXPORT CUresult name parameters { \
-        return driver() ? begun(driver()->name arguments, stream ? stream : standard) : CUDA_ERROR_NOT_INITIALIZED; \
+        if (!driver()) return CUDA_ERROR_NOT_INITIALIZED; \
+        struct giving *giving = order_enter(GIVING_CAPTURE, GATE_LAUNCHES); \
+        return begun(driver()->name arguments, stream ? stream : standard, giving); \
     }
 #define BEGIN_BOTH(name, parameters, arguments) \
     BEGIN(name, CU_STREAM_LEGACY, parameters, arguments) BEGIN(name##_ptsz, CU_STREAM_PER_THREAD, parameters, arguments)
@@ -112,6 +115,7 @@ END(cuStreamEndCapture_ptsz, CU_STREAM_PER_THREAD)
         const struct driver *d = driver(); \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
         if (capturing()) forget(stream, NULL); \
+        pools_stream_gone(stream); \
         return d->name(stream); \
     }
 DESTROY(cuStreamDestroy)

@@ -1,9 +1,60 @@
-/* What a context takes along when it goes. */
+/* Which contexts there are, and what one takes along when it goes. */
+#include "contexts.h"
+#include "allocate.h"
 #include "buffer.h"
 #include "capture.h"
-#include "driver.h"
+#include "control.h"
 #include "engine.h"
 #include "lifecycle.h"
+#include "order.h"
+#include "pool.h"
+
+#include <pthread.h>
+
+static struct { CUcontext context; CUdevice device; } known[MAX_CONTEXTS];
+static int count, missed;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of them */
+
+static void add(CUcontext context, CUdevice device) {
+    int at = 0;
+    pthread_mutex_lock(&mutex);
+    while (at < count && known[at].context != context) at++;
+    if (at == MAX_CONTEXTS) missed = 1;
+    else known[at].context = context, known[at].device = device, count += at == count;
+    pthread_mutex_unlock(&mutex);
+}
+
+static void remove_from_list(CUcontext context) {
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < count; i++)
+        if (known[i].context == context) known[i] = known[--count];
+    pthread_mutex_unlock(&mutex);
+}
+
+int contexts_list(CUcontext *list) {
+    pthread_mutex_lock(&mutex);
+    int n = count;
+    for (int i = 0; i < n; i++) list[i] = known[i].context;
+    pthread_mutex_unlock(&mutex);
+    return n;
+}
+
+int contexts_missed(void) { return missed; }
+
+CUcontext context_on(CUdevice device) {
+    CUcontext found = NULL;
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < count && !found; i++)
+        if (known[i].device == device) found = known[i].context;
+    pthread_mutex_unlock(&mutex);
+    return found;
+}
+
+void contexts_after_fork(void) {
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    mutex = unlocked;
+    count = missed = 0;
+}
 
 EXPORT CUresult cuInit(unsigned flags) {
     const struct driver *d = driver();
@@ -12,16 +63,41 @@ EXPORT CUresult cuInit(unsigned flags) {
     if (result) return result;
     lifecycle_own();
     buffer_watch();
+    control_begin();
     return CUDA_SUCCESS;
 }
 
+#define CREATE(name, parameters, arguments) \
+    EXPORT CUresult name parameters { \
+        const struct driver *d = driver(); \
+        if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
+        CUresult result = d->name arguments; \
+        if (!result) add(*context, device); \
+        return result; \
+    }
+CREATE(cuDevicePrimaryCtxRetain, (CUcontext *context, CUdevice device), (context, device))
+CREATE(cuCtxCreate, (CUcontext *context, unsigned flags, CUdevice device), (context, flags, device))
+CREATE(cuCtxCreate_v2, (CUcontext *context, unsigned flags, CUdevice device), (context, flags, device))
+CREATE(cuCtxCreate_v3, (CUcontext *context, void *affinity, int entries, unsigned flags, CUdevice device), (context, affinity, entries, flags, device))
+CREATE(cuCtxCreate_v4, (CUcontext *context, CUctxCreateParams *parameters, unsigned flags, CUdevice device), (context, parameters, flags, device))
+
+static void gone(CUcontext context) {
+    remove_from_list(context);
+    capture_context_gone(context);
+    pools_context_gone(context);
+    allocations_context_gone(context);
+}
+
+/* What is parked would be lost, and with it the record of where it is. */
 #define DESTROY(name) \
     EXPORT CUresult name(CUcontext context) { \
         const struct driver *d = driver(); \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
+        struct giving *giving = order_enter_memory(); \
         engine_close(context); \
         CUresult result = d->name(context); \
-        if (!result) capture_context_gone(context); \
+        if (!result) gone(context); \
+        order_leave(giving); \
         return result; \
     }
 DESTROY(cuCtxDestroy)
@@ -33,10 +109,10 @@ static int is_active(CUdevice device) {
     return !driver()->cuDevicePrimaryCtxGetState(device, &flags, &active) && active;
 }
 
-/* The device's primary context, for what dies with it. NULL: there is none, or nobody asks. */
-static CUcontext primary_that_captures(CUdevice device) {
+/* NULL: there is none. */
+static CUcontext primary_of(CUdevice device) {
     CUcontext context = NULL;
-    if (!capturing() || !driver()->complete || !is_active(device)) return NULL;
+    if (!driver()->complete || !is_active(device)) return NULL;
     if (!driver()->cuDevicePrimaryCtxRetain(&context, device)) driver()->cuDevicePrimaryCtxRelease_v2(device);
     return context;
 }
@@ -45,11 +121,13 @@ static CUcontext primary_that_captures(CUdevice device) {
     EXPORT CUresult name(CUdevice device) { \
         const struct driver *d = driver(); \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
-        CUcontext primary = primary_that_captures(device); \
+        struct giving *giving = order_enter_memory(); \
+        CUcontext primary = primary_of(device); \
         struct ring *ring = engine_hold_primary(device); \
         CUresult result = d->name(device); \
         engine_release_primary(ring); \
-        if (primary && !is_active(device)) capture_context_gone(primary); \
+        if (primary && !is_active(device)) gone(primary); \
+        order_leave(giving); \
         return result; \
     }
 LET_GO(cuDevicePrimaryCtxRelease)

@@ -94,7 +94,9 @@ static int by_engine(const struct copy *copy, CUresult *result) {
     if (copy->bytes >= settings()->copy_min) {
         why = PASSED_ASIDE;
         if (driver()->complete && !driver()->cuThreadExchangeStreamCaptureMode(&mode)) {
+            struct giving *giving = order_enter_memory();
             done = copied(copy, result, &why);
+            order_leave(giving);
             driver()->cuThreadExchangeStreamCaptureMode(&mode);
         }
     }
@@ -108,7 +110,7 @@ static CUdeviceptr of(const void *host) { return (CUdeviceptr)(uintptr_t)host; }
     struct copy copy = copy_; \
     CUresult result; \
     if (driver() && by_engine(&copy, &result)) return result; \
-    IN_ORDER(copy.stream, name, (__VA_ARGS__))
+    IN_ORDER(GATE_ALL, copy.stream, name, (__VA_ARGS__))
 #define COPY(...) {__VA_ARGS__}
 
 #define UP(name, standard) EXPORT CUresult name(CUdeviceptr to, const void *from, size_t bytes) { MAKE(COPY(to, of(from), bytes, standard, 0), name, to, from, bytes); }
@@ -134,7 +136,7 @@ EITHER_LATER(cuMemcpyAsync_ptsz, CU_STREAM_PER_THREAD)
 #define SHAPED(name, stream, parameters, arguments) \
     EXPORT CUresult name parameters { \
         count_passed(PASSED_SHAPED, 0); \
-        IN_ORDER(stream, name, arguments); \
+        IN_ORDER(GATE_ALL, stream, name, arguments); \
     }
 SHAPED_COPIES(SHAPED)
 

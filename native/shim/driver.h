@@ -13,6 +13,9 @@
 typedef CUresult get_proc_address(const char *symbol, void **pfn, int version, cuuint64_t flags);
 typedef CUresult ctx_from_green_ctx(CUcontext *context, void *green);
 typedef CUresult begin_capture(CUstream stream);
+typedef CUresult ctx_create_v3(CUcontext *context, void *affinity, int count, unsigned flags, CUdevice device);
+typedef CUresult multicast_bind_mem(CUmemGenericAllocationHandle multicast, size_t at, CUmemGenericAllocationHandle handle, size_t offset, size_t size, unsigned long long flags);
+typedef CUresult multicast_bind_addr(CUmemGenericAllocationHandle multicast, size_t at, CUdeviceptr address, size_t size, unsigned long long flags);
 typedef CUresult begin_capture_to_graph(CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode);
 
 /* CUlaunchConfig, as far as the stream. */
@@ -23,16 +26,18 @@ struct launch_config {
 #define WORK_PROTOTYPE(name, stream, parameters, arguments) CUresult name parameters;
 WORK(WORK_PROTOTYPE)
 #undef WORK_PROTOTYPE
+CUresult cuStreamSynchronize_ptsz(CUstream stream);
 
 /* What this driver lacks is NULL, or for a hook a function that says so; neither is given to a program that asks for it. */
 struct driver {
 #define POINTER(name, like, ...) __typeof__(like) *name;
 #define WORK_POINTER(name, ...) __typeof__(name) *name;
-    COPIES(POINTER) OTHERS(POINTER) CALLED(POINTER) OPTIONAL(POINTER)
-    WORK(WORK_POINTER)
+    COPIES(POINTER) OTHERS(POINTER) ALLOCATIONS(POINTER) POOLS(POINTER) VIRTUAL(POINTER) CALLED(POINTER) OPTIONAL(POINTER)
+    WORK(WORK_POINTER) WAITS(WORK_POINTER)
 #undef WORK_POINTER
 #undef POINTER
     int complete; /* has all that the engine calls */
+    int can_park; /* and all that parking calls */
 };
 
 /* NULL as long as no libcuda.so.1 is loaded. It is never unloaded afterwards. */

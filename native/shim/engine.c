@@ -1,6 +1,5 @@
 #define _GNU_SOURCE
 #include "engine.h"
-#include "old_glibc.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -128,6 +127,26 @@ int engine_copy(struct ring *ring, CUcontext context, enum direction direction, 
     pthread_mutex_unlock(&ring->turn);
     atomic_fetch_sub(&ring->queued, bytes);
     return copied;
+}
+
+static CUresult by_driver(enum direction direction, const struct piece *pieces, size_t count) {
+    const struct driver *d = driver();
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = 0; i < count && !result; i++)
+        if (direction == TO_DEVICE) result = d->cuMemcpyHtoD_v2(pieces[i].device, pieces[i].host, pieces[i].bytes);
+        else result = d->cuMemcpyDtoH_v2(pieces[i].host, pieces[i].device, pieces[i].bytes);
+    return result;
+}
+
+CUresult engine_move(CUcontext context, enum direction direction, const struct piece *pieces, size_t count) {
+    struct ring *ring = atomic_load(&aside) ? NULL : find_or_add(context);
+    if (!ring) return by_driver(direction, pieces, count);
+    pthread_mutex_lock(&ring->turn);
+    enum reason why;
+    int can = may_copy(ring, context, &why);
+    CUresult result = can ? ring_copy(ring, direction, pieces, count, 1) : by_driver(direction, pieces, count);
+    pthread_mutex_unlock(&ring->turn);
+    return result;
 }
 
 void engine_close(CUcontext context) {

@@ -12,6 +12,9 @@ struct ring *engine_ring(CUcontext context, size_t bytes, enum reason *why);
 int engine_copy(struct ring *ring, CUcontext context, enum direction direction, const struct piece *pieces, size_t count,
                 const CUstream *stream, CUresult *result, enum reason *why);
 
+/* For whoever parks, in the current context: whatever the settings for the program's copies, and by the driver where there can be no ring. */
+CUresult engine_move(CUcontext context, enum direction direction, const struct piece *pieces, size_t count);
+
 void engine_close(CUcontext context);  /* before it is destroyed */
 void engine_refuse(CUcontext context); /* it is not served */
 /* Around what may destroy a primary context: meanwhile nobody uses what dies with it. NULL: nothing does. */

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "driver.h"
 #include "lifecycle.h"
-#include "old_glibc.h"
 
 #include <dlfcn.h>
 #include <stdatomic.h>
@@ -72,7 +71,7 @@ void *torpor_dlsym_in(void *handle, const char *name) {
 static const struct driver *_Atomic ready;
 
 #define DECLARE(name, like, ...) __typeof__(like) name;
-COPIES(DECLARE) OTHERS(DECLARE)
+COPIES(DECLARE) OTHERS(DECLARE) ALLOCATIONS(DECLARE) POOLS(DECLARE) VIRTUAL(DECLARE)
 #undef DECLARE
 
 /* Whoever finds a wrapper in the global scope may call one that this driver has no function for. It takes any arguments, as
@@ -81,15 +80,15 @@ static CUresult missing(void) { return CUDA_ERROR_NOT_FOUND; }
 
 static void fill(struct driver *table, void *library) {
     dlsym_function *find = torpor_find_dlsym();
-    table->complete = 1;
 #define FIND(name, ...) table->name = (__typeof__(table->name))find(library, #name);
-#define NEED(name, ...) FIND(name) table->complete &= table->name != NULL;
+    HOOKS(FIND) CALLED(FIND) OPTIONAL(FIND)
+#define HAS(name, ...) && table->name
+    table->complete = 1 ENGINE_NEEDS(HAS);
+    table->can_park = table->complete PARKING_NEEDS(HAS);
+#undef HAS
 #define REPLACE(name, ...) if (!table->name) table->name = (__typeof__(table->name))(void *)missing;
-    CALLED(NEED) COPIES(NEED) OPTIONAL(FIND) OTHERS(FIND) WORK(FIND)
-    table->complete &= table->cuStreamDestroy_v2 && table->cuDevicePrimaryCtxRelease_v2;
     HOOKS(REPLACE)
 #undef REPLACE
-#undef NEED
 #undef FIND
 }
 

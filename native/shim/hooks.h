@@ -75,26 +75,66 @@
     X(cuStreamBeginCapture_v2, cuStreamBeginCapture_v2) X(cuStreamBeginCapture_v2_ptsz, cuStreamBeginCapture_v2) \
     X(cuStreamBeginCaptureToGraph, begin_capture_to_graph) X(cuStreamBeginCaptureToGraph_ptsz, begin_capture_to_graph) \
     X(cuStreamEndCapture, cuStreamEndCapture) X(cuStreamEndCapture_ptsz, cuStreamEndCapture) \
-    X(cuStreamDestroy, cuStreamDestroy_v2) X(cuStreamDestroy_v2, cuStreamDestroy_v2)
+    X(cuStreamDestroy, cuStreamDestroy_v2) X(cuStreamDestroy_v2, cuStreamDestroy_v2) \
+    X(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain) \
+    X(cuCtxCreate, cuCtxCreate_v2) X(cuCtxCreate_v2, cuCtxCreate_v2) X(cuCtxCreate_v3, ctx_create_v3) X(cuCtxCreate_v4, cuCtxCreate_v4)
+
+/* What makes and frees device memory, and what is asked about it. */
+#define ALLOCATIONS(X) \
+    X(cuMemAlloc_v2, cuMemAlloc_v2) X(cuMemAllocPitch_v2, cuMemAllocPitch_v2) X(cuMemFree_v2, cuMemFree_v2) \
+    X(cuMemGetAddressRange_v2, cuMemGetAddressRange_v2) X(cuPointerGetAttribute, cuPointerGetAttribute) X(cuPointerGetAttributes, cuPointerGetAttributes) \
+    X(cuIpcGetMemHandle, cuIpcGetMemHandle) X(cuMemGetHandleForAddressRange, cuMemGetHandleForAddressRange) \
+    X(cuCtxEnablePeerAccess, cuCtxEnablePeerAccess) X(cuCtxDisablePeerAccess, cuCtxDisablePeerAccess) \
+    X(cuCtxGetLimit, cuCtxGetLimit) X(cuCtxSetLimit, cuCtxSetLimit)
+
+#define POOLS(X) \
+    X(cuMemAllocAsync, cuMemAllocAsync) X(cuMemAllocAsync_ptsz, cuMemAllocAsync) \
+    X(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync) X(cuMemAllocFromPoolAsync_ptsz, cuMemAllocFromPoolAsync) \
+    X(cuMemFreeAsync, cuMemFreeAsync) X(cuMemFreeAsync_ptsz, cuMemFreeAsync) \
+    X(cuMemPoolCreate, cuMemPoolCreate) X(cuMemPoolDestroy, cuMemPoolDestroy) X(cuMemPoolGetAttribute, cuMemPoolGetAttribute) X(cuMemPoolSetAttribute, cuMemPoolSetAttribute) \
+    X(cuMemPoolTrimTo, cuMemPoolTrimTo) X(cuMemPoolSetAccess, cuMemPoolSetAccess)
+
+/* The program's own use of virtual memory management. */
+#define VIRTUAL(X) \
+    X(cuMemCreate, cuMemCreate) X(cuMemRelease, cuMemRelease) X(cuMemMap, cuMemMap) X(cuMemUnmap, cuMemUnmap) \
+    X(cuMemAddressReserve, cuMemAddressReserve) X(cuMemAddressFree, cuMemAddressFree) X(cuMemSetAccess, cuMemSetAccess) X(cuMemGetAccess, cuMemGetAccess) \
+    X(cuMemExportToShareableHandle, cuMemExportToShareableHandle) X(cuMemRetainAllocationHandle, cuMemRetainAllocationHandle) \
+    X(cuMemGetAllocationPropertiesFromHandle, cuMemGetAllocationPropertiesFromHandle) \
+    X(cuMulticastBindMem, multicast_bind_mem) X(cuMulticastBindAddr, multicast_bind_addr)
+
+/* After these a pool gives up what it holds beyond its threshold. */
+#define WAITS(X) \
+    X(cuCtxSynchronize, (void), ()) \
+    X(cuStreamSynchronize, (CUstream stream), (stream)) X(cuStreamSynchronize_ptsz, (CUstream stream), (stream)) \
+    X(cuEventSynchronize, (CUevent event), (event))
 
 /* By name alone all of them are alike. */
-#define HOOKS(X) COPIES(X) OTHERS(X) WORK(X)
+#define HOOKS(X) COPIES(X) OTHERS(X) ALLOCATIONS(X) POOLS(X) VIRTUAL(X) WAITS(X) WORK(X)
 
-/* Without one of these the engine cannot work, nor without the copies and two of the others; every driver since CUDA 11.0 has them. */
+/* Called, not stood in for. */
 #define CALLED(X) \
     X(cuCtxGetCurrent, cuCtxGetCurrent) X(cuCtxSetCurrent, cuCtxSetCurrent) \
     X(cuCtxPushCurrent_v2, cuCtxPushCurrent_v2) X(cuCtxPopCurrent_v2, cuCtxPopCurrent_v2) X(cuCtxGetDevice, cuCtxGetDevice) \
-    X(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) \
-    X(cuPointerGetAttributes, cuPointerGetAttributes) X(cuMemGetAddressRange_v2, cuMemGetAddressRange_v2) \
+    X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) X(cuDeviceGetAttribute, cuDeviceGetAttribute) X(cuMemGetInfo_v2, cuMemGetInfo_v2) \
     X(cuMemHostAlloc, cuMemHostAlloc) X(cuMemFreeHost, cuMemFreeHost) \
-    X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamQuery, cuStreamQuery) X(cuStreamSynchronize, cuStreamSynchronize) X(cuStreamWaitEvent, cuStreamWaitEvent) \
+    X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamQuery, cuStreamQuery) X(cuStreamWaitEvent, cuStreamWaitEvent) \
     X(cuStreamIsCapturing, cuStreamIsCapturing) X(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode) \
-    X(cuEventCreate, cuEventCreate) X(cuEventRecord, cuEventRecord) X(cuEventQuery, cuEventQuery) X(cuEventSynchronize, cuEventSynchronize) \
+    X(cuEventCreate, cuEventCreate) X(cuEventRecord, cuEventRecord) X(cuEventQuery, cuEventQuery) \
     X(cuEventDestroy_v2, cuEventDestroy_v2)
 
-/* Without the first the checkpoint's buffer is the driver's, without the others so are copies over several mappings. */
+/* Used where the driver has them. */
 #define OPTIONAL(X) \
     X(cuCheckpointProcessGetRestoreThreadId, cuCheckpointProcessGetRestoreThreadId) \
-    X(cuMemRetainAllocationHandle, cuMemRetainAllocationHandle) X(cuMemRelease, cuMemRelease)
+    X(cuDeviceGetMemPool, cuDeviceGetMemPool) X(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool) X(cuStreamGetCtx, cuStreamGetCtx)
+
+/* Without one of these the engine cannot work; every driver since CUDA 11.0 has them. */
+#define ENGINE_NEEDS(X) \
+    CALLED(X) COPIES(X) X(cuStreamDestroy_v2, ) X(cuDevicePrimaryCtxRelease_v2, ) X(cuDevicePrimaryCtxRetain, ) X(cuPointerGetAttributes, ) X(cuStreamSynchronize, ) X(cuEventSynchronize, ) \
+    X(cuCtxSynchronize, ) X(cuMemGetAddressRange_v2, )
+
+/* Without one of these nothing is parked; every driver since CUDA 11 has them. */
+#define PARKING_NEEDS(X) \
+    X(cuMemCreate, ) X(cuMemRelease, ) X(cuMemMap, ) X(cuMemUnmap, ) X(cuMemAddressReserve, ) X(cuMemAddressFree, ) X(cuMemSetAccess, ) \
+    X(cuMemAlloc_v2, ) X(cuMemFree_v2, ) X(cuCtxGetLimit, ) X(cuCtxSetLimit, )
 
 #endif

@@ -1,8 +1,17 @@
 #define _GNU_SOURCE
 #include "lifecycle.h"
+#include "allocate.h"
+#include "arena.h"
+#include "blocks.h"
 #include "buffer.h"
+#include "contexts.h"
+#include "control.h"
 #include "engine.h"
+#include "gate.h"
+#include "limits.h"
 #include "order.h"
+#include "park.h"
+#include "pool.h"
 #include "torpor.h"
 
 #include <pthread.h>
@@ -18,10 +27,26 @@ static void report(void) {
     say(LOG_INFO, "%s", line);
 }
 
+/* What runs at the end of the process may free memory or destroy contexts: a parked process must not wait there for ever. */
+static void at_exit(void) {
+    if (getpid() != owner) return;
+    control_end();
+    park_end();
+    order_let_through();
+}
+
 static void after_fork(void) {
     order_after_fork();
     engine_after_fork();
     buffer_after_fork();
+    blocks_after_fork();
+    pools_after_fork();
+    contexts_after_fork();
+    limits_after_fork();
+    gate_after_fork();
+    arena_after_fork();
+    park_after_fork();
+    control_after_fork();
 }
 
 void lifecycle_own(void) { owner = getpid(); }
@@ -32,3 +57,5 @@ void lifecycle_begin(void) {
     pthread_atfork(NULL, NULL, after_fork);
     atexit(report);
 }
+
+void lifecycle_watch_exit(void) { atexit(at_exit); }

@@ -1,11 +1,11 @@
 #define _GNU_SOURCE
 #include "order.h"
-#include "old_glibc.h"
 #include "statistics.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { MAX_HOLDS = 64 };
 static const uint64_t patience_ns = 5000000; /* a call that takes longer waits for the GPU */
@@ -18,7 +18,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static struct hold { CUcontext context; CUstream stream; pthread_t thread; int blocking, used; } holds[MAX_HOLDS];
 _Atomic int order_holds;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the holds */
+static _Atomic int gate; /* enum gate; written with the mutex */
+static struct giving *keeper; /* of the thread that every gate lets through; with the mutex */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the holds and the gate */
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 
 static void thread_ended(void *giving) { atomic_store(&((struct giving *)giving)->owned, 0); }
@@ -60,23 +62,28 @@ static int concerns(const struct hold *hold, CUcontext context, CUstream stream)
 }
 
 static int held(CUcontext context, CUstream stream) {
+    if (stream == GIVING_MEMORY || stream == GIVING_CAPTURE) return 0;
     for (int i = 0; i < MAX_HOLDS; i++)
         if (concerns(&holds[i], context, stream)) return 1;
     return 0;
 }
 
-void order_wait(struct giving *giving, CUstream stream) {
+static int kept_out(enum gate closed) { return atomic_load(&gate) >= (int)closed; }
+
+void order_wait(struct giving *giving, CUstream stream, enum gate closed) {
     CUcontext context = NULL;
     atomic_store(&giving->stream, GIVING_NOTHING); /* whoever holds need not wait for this thread */
     driver()->cuCtxGetCurrent(&context);
     pthread_mutex_lock(&mutex);
-    while (held(context, stream)) pthread_cond_wait(&released, &mutex);
+    while ((kept_out(closed) && giving != keeper) || held(context, stream)) pthread_cond_wait(&released, &mutex);
     atomic_store(&giving->stream, stream); /* a new hold comes after the mutex, and sees it */
     pthread_mutex_unlock(&mutex);
 }
 
+static int is_no_stream(CUstream given) { return given == GIVING_NOTHING || given == GIVING_MEMORY || given == GIVING_CAPTURE; }
+
 static int may_concern(CUstream given, CUstream stream) {
-    if (given == GIVING_NOTHING) return 0;
+    if (is_no_stream(given)) return 0;
     return given == stream || given == CU_STREAM_LEGACY || stream == CU_STREAM_LEGACY;
 }
 
@@ -121,6 +128,51 @@ int order_hold(CUcontext context, CUstream stream) {
     return 0;
 }
 
+void order_close(enum gate new) {
+    pthread_mutex_lock(&mutex);
+    if (atomic_exchange(&gate, new) == GATE_OPEN) atomic_fetch_add(&order_holds, 1);
+    pthread_mutex_unlock(&mutex);
+}
+
+void order_open(void) {
+    pthread_mutex_lock(&mutex);
+    if (atomic_exchange(&gate, GATE_OPEN) != GATE_OPEN) atomic_fetch_sub(&order_holds, 1);
+    pthread_cond_broadcast(&released);
+    pthread_mutex_unlock(&mutex);
+}
+
+void order_let_through(void) {
+    struct giving *me = order_mine();
+    pthread_mutex_lock(&mutex);
+    keeper = me;
+    pthread_mutex_unlock(&mutex);
+}
+
+static int await_while(int (*inside)(CUstream given), uint64_t until) {
+    static const struct timespec nap = {0, 50000};
+    for (struct giving *g = atomic_load(&givings); g; g = g->next)
+        while (inside(atomic_load(&g->stream))) {
+            if (clock_ns() > until) return 0;
+            nanosleep(&nap, NULL);
+        }
+    return 1;
+}
+
+static int is_something(CUstream given) { return given != GIVING_NOTHING; }
+static int is_capture(CUstream given) { return given == GIVING_CAPTURE; }
+int order_await_out(uint64_t until) { return await_while(is_something, until); }
+int order_await_captures(uint64_t until) { return await_while(is_capture, until); }
+
+struct giving *order_enter_memory(void) { return order_enter(GIVING_MEMORY, GATE_ALL); }
+
+struct giving *order_enter_memory_now(void) {
+    struct giving *giving = order_mine();
+    atomic_store(&giving->stream, GIVING_MEMORY);
+    if (!kept_out(GATE_ALL)) return giving;
+    atomic_store(&giving->stream, GIVING_NOTHING);
+    return NULL;
+}
+
 uint64_t order_calls(void) {
     uint64_t sum = atomic_load(&nobodys.calls);
     for (struct giving *g = atomic_load(&givings); g; g = g->next) sum += atomic_load_explicit(&g->calls, memory_order_relaxed);
@@ -135,11 +187,16 @@ void order_after_fork(void) {
     released = unwaited;
     for (int i = 0; i < MAX_HOLDS; i++) holds[i].used = 0;
     atomic_store(&order_holds, 0);
+    atomic_store(&gate, GATE_OPEN);
+    keeper = NULL;
     for (struct giving *g = atomic_load(&givings); g; g = g->next) {
         atomic_store(&g->stream, GIVING_NOTHING);
         if (g != mine) atomic_store(&g->owned, 0);
     }
 }
 
-#define WRAPPER(name, stream, parameters, arguments) EXPORT CUresult name parameters { IN_ORDER(stream, name, arguments); }
-UNSHAPED_WORK(WRAPPER)
+#define LAUNCH(name, stream, parameters, arguments) EXPORT CUresult name parameters { IN_ORDER(GATE_LAUNCHES, stream, name, arguments); }
+#define ACCESS(name, stream, parameters, arguments) EXPORT CUresult name parameters { IN_ORDER(GATE_ALL, stream, name, arguments); }
+LAUNCHES(LAUNCH)
+FILLS(ACCESS)
+DEVICE_COPIES(ACCESS)

@@ -1,16 +1,14 @@
 #define _GNU_SOURCE
 #include "ring.h"
 #include "move.h"
-#include "old_glibc.h"
 #include "order.h"
+#include "threads.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 
-enum { LEAST_CHUNK = 256 << 10, PAGE = 4096, PORTABLE = 1 /* CU_MEMHOSTALLOC_PORTABLE */ };
+enum { FEW_LANES = 2, LEAST_CHUNK = 256 << 10, PAGE = 4096, PORTABLE = 1 /* CU_MEMHOSTALLOC_PORTABLE */ };
 
 void ring_init(struct ring *ring) {
     memset(ring, 0, sizeof *ring);
@@ -181,7 +179,7 @@ static void *lane_main(void *argument) {
     struct lane *lane = argument;
     struct ring *ring = lane->ring;
     CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED; /* what happens here concerns nobody's capture */
-    prctl(PR_SET_NAME, "torpor-copy");
+    thread_name("torpor-copy");
     driver()->cuCtxSetCurrent(ring->context);
     driver()->cuThreadExchangeStreamCaptureMode(&relaxed);
     pthread_mutex_lock(&ring->mutex);
@@ -194,20 +192,6 @@ static void *lane_main(void *argument) {
         else if (give_up(ring)) return NULL;
         pthread_mutex_lock(&ring->mutex);
     }
-}
-
-/* Signals are for the program's threads, but for those that an access to memory may raise: its handler may be needed. */
-static int start_thread(struct lane *lane) {
-    static const int of_memory[] = {SIGSEGV, SIGBUS};
-    pthread_t thread;
-    sigset_t most, before;
-    sigfillset(&most);
-    for (size_t i = 0; i < sizeof of_memory / sizeof of_memory[0]; i++) sigdelset(&most, of_memory[i]);
-    pthread_sigmask(SIG_SETMASK, &most, &before);
-    int failed = pthread_create(&thread, NULL, lane_main, lane);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!failed) pthread_detach(thread);
-    return !failed;
 }
 
 static CUresult make_lane(struct lane *lane, char *pinned, size_t chunk) {
@@ -223,7 +207,7 @@ static CUresult make_lane(struct lane *lane, char *pinned, size_t chunk) {
 /* As many lanes as there are buffers for. */
 static CUresult make_lanes(struct ring *ring) {
     const struct settings *s = settings();
-    int lanes = (int)s->copy_streams, least = lanes < 2 ? lanes : 2;
+    int lanes = s->copy_streams ? (int)s->copy_streams : FEW_LANES, least = lanes < 2 ? lanes : 2;
     void *pinned = NULL;
     CUresult result;
     while ((result = driver()->cuMemHostAlloc(&pinned, (size_t)lanes * 2 * s->copy_chunk, PORTABLE)) && lanes / 2 >= least) lanes /= 2;
@@ -239,7 +223,7 @@ static CUresult start_threads(struct ring *ring) {
     int good = 1;
     for (int i = 0; i < ring->lanes && good; i++) {
         ring->lane[i].wanted = 0;
-        good = start_thread(&ring->lane[i]);
+        good = thread_start(lane_main, &ring->lane[i]);
         ring->alive += good;
     }
     if (!good) dismiss(ring, 0);

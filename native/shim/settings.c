@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "settings.h"
 #include "cores.h"
-#include "old_glibc.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -33,6 +32,9 @@ static const struct setting {
     {"TORPOR_BUFFER_HUGE", &values.buffer_huge, NUMBER, 0, 1, 1},
     {"TORPOR_BUFFER_THREADS", &values.buffer_threads, NUMBER, 1, 64, 0},
     {"TORPOR_BUFFER_KEEP", &values.buffer_keep, SIZE, 0, 1ULL << 40, 0},
+    {"TORPOR_PARK", &values.park, NUMBER, 0, 1, 1},
+    {"TORPOR_PARK_MIN", &values.park_min, SIZE, 2 << 20, 1ULL << 40, 2 << 20},
+    {"TORPOR_ARENA_KEEP", &values.arena_keep, NUMBER, 0, 1, 1},
 };
 
 static int parse_number(const char *text, int may_have_unit, uint64_t *value) {

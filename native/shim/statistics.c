@@ -9,7 +9,7 @@
 #include <time.h>
 
 struct tally { _Atomic uint64_t count, bytes, nanoseconds; };
-static struct tally copies[DIRECTIONS], buffers, kept;
+static struct tally copies[DIRECTIONS], passages[PASSAGES], unparkable, buffers, kept;
 
 /* Small copies come by the million from many threads, so these do not share their cache lines. */
 enum { STRIPES = 16 };
@@ -30,6 +30,8 @@ static void add(struct tally *tally, uint64_t bytes, uint64_t nanoseconds) {
 
 void count_copy(enum direction direction, size_t bytes, uint64_t nanoseconds) { add(&copies[direction], bytes, nanoseconds); }
 void count_passed(enum reason reason, size_t bytes) { add(&stripes[stripe()].passed[reason], bytes, 0); }
+void count_left(size_t bytes) { add(&unparkable, bytes, 0); }
+void count_passage(enum passage passage, size_t bytes, uint64_t nanoseconds) { add(&passages[passage], bytes, nanoseconds); }
 void count_buffer(size_t bytes, uint64_t nanoseconds, int again) { add(again ? &kept : &buffers, bytes, nanoseconds); }
 
 uint64_t clock_ns(void) {
@@ -77,6 +79,9 @@ size_t torpor_statistics(char *line, size_t room) {
     append_moved(&text, "to_host", &copies[TO_HOST]);
 #define APPEND(upper, lower) append_passed(&text, #lower, PASSED_##upper);
     REASONS(APPEND)
+    append_moved(&text, "parked", &passages[PARKED]);
+    append_moved(&text, "unparked", &passages[UNPARKED]);
+    append(&text, " left=%llu left_bytes=%llu", (unsigned long long)atomic_load(&unparkable.count), (unsigned long long)atomic_load(&unparkable.bytes));
     append_moved(&text, "buffer", &buffers);
     append_timed(&text, "buffer_kept", &kept);
     return text.length;

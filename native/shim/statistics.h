@@ -31,6 +31,9 @@ enum reason {
 
 void count_copy(enum direction direction, size_t bytes, uint64_t nanoseconds);
 void count_passed(enum reason reason, size_t bytes);
+void count_left(size_t bytes); /* an allocation that was asked for and cannot be parked */
+enum passage { PARKED, UNPARKED, PASSAGES };
+void count_passage(enum passage passage, size_t bytes, uint64_t nanoseconds);
 void count_buffer(size_t bytes, uint64_t nanoseconds, int kept);
 uint64_t clock_ns(void);
 

@@ -76,6 +76,15 @@ CUresult do_cuStreamGetFlags(CUstream handle, unsigned *flags) {
     return CUDA_SUCCESS;
 }
 
+CUresult do_cuStreamGetCtx(CUstream handle, CUcontext *context) {
+    CUstream stream;
+    if (!context) return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = stream_resolve(handle, &stream);
+    if (result) return result;
+    *context = stream->context;
+    return CUDA_SUCCESS;
+}
+
 static void call_back(struct op *op) {
     in_host_function = 1;
     if (op->callback) op->callback(op->stream, (CUresult)atomic_load(&op->context->sticky), op->pointer);

@@ -3,12 +3,14 @@
 out=$1 sanitize=$2
 shift 2
 export TORPOR_OUT="$out"
+TORPOR_DIR=$(mktemp -d /tmp/torpor-sockets-XXXXXX) || exit 1
+export TORPOR_DIR
+trap 'rm -rf "$TORPOR_DIR" "$TORPOR_SIM_DIR"' EXIT
+trap 'exit 130' INT TERM
 if [ -z "$TORPOR_REAL_DRIVER" ]; then
   export TORPOR_LIBCUDA="$out/simulator/libcuda.so.1"
   TORPOR_SIM_DIR=$(mktemp -d /dev/shm/torpor-tests-XXXXXX) || exit 1
   export TORPOR_SIM_DIR
-  trap 'rm -rf "$TORPOR_SIM_DIR"' EXIT
-  trap 'exit 130' INT TERM
 fi
 export ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=0:exitcode=77 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=exitcode=66:die_after_fork=0:atexit_sleep_ms=0

@@ -120,12 +120,16 @@ static void perThreadCopiesWaitForTheirThreadsWork(void) {
 
 static void callbacksAreCalled(void) {
     CUstream s;
+    CUcontext its = NULL, context;
     unsigned flags = 9;
     int good = 0;
     use_device(0);
     OK(cu.cuStreamCreateWithPriority(&s, CU_STREAM_NON_BLOCKING, 0));
     OK(cu.cuStreamGetFlags(s, &flags));
     EXPECT_IS(CU_STREAM_NON_BLOCKING, flags);
+    OK(cu.cuStreamGetCtx(s, &its));
+    OK(cu.cuCtxGetCurrent(&context));
+    EXPECT(its == context);
     OK(cu.cuStreamAddCallback(s, called, &good, 0));
     OK(cu.cuStreamSynchronize(s));
     EXPECT_IS(1, good);

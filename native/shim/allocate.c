@@ -1,0 +1,195 @@
+#include "allocate.h"
+#include "capture.h"
+#include "order.h"
+#include "park.h"
+#include "pool.h"
+#include "settings.h"
+#include "statistics.h"
+
+#include <string.h>
+
+static int deferring; /* with the lock: frees are put off */
+
+/* The driver's answer is asked for in front of the first allocation only. */
+static int has_virtual_memory(CUdevice device) {
+    static _Atomic char known[MAX_DEVICES]; /* 1: it has not, 2: it has */
+    int has = 0;
+    if (device < 0 || device >= MAX_DEVICES) return 0;
+    if (!atomic_load(&known[device])) {
+        driver()->cuDeviceGetAttribute(&has, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device);
+        atomic_store(&known[device], (char)(1 + (has != 0)));
+    }
+    return atomic_load(&known[device]) == 2;
+}
+
+/* A context that has failed says so at every call; the driver's own allocation tells it. */
+static int is_sound(void) {
+    CUresult result = capturing() ? CUDA_SUCCESS : driver()->cuStreamQuery(CU_STREAM_LEGACY);
+    return result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_READY;
+}
+
+int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device) {
+    const struct driver *d = driver();
+    if (!park_on() || bytes < settings()->park_min || bytes > SIZE_MAX - GRANULE) return 0;
+    return !d->cuCtxGetCurrent(context) && *context && !d->cuCtxGetDevice(device) && has_virtual_memory(*device) && is_sound();
+}
+
+CUresult capture_permits(void) {
+    CUdeviceptr tiny;
+    if (!capturing()) return CUDA_SUCCESS;
+    CUresult result = driver()->cuMemAlloc_v2(&tiny, 1);
+    return result ? result : driver()->cuMemFree_v2(tiny);
+}
+
+static CUresult make(CUdevice device, size_t bytes, struct piece_of_device *piece) {
+    CUresult result = piece_make(piece, device, granules(bytes), peers_of(device));
+    return result == CUDA_ERROR_OUT_OF_MEMORY && pools_give_up(device) ? piece_make(piece, device, granules(bytes), peers_of(device)) : result;
+}
+
+/* 0: the driver's own allocation is to be made, and its answer counts. */
+static int provided(CUdeviceptr *address, size_t bytes, CUresult *result) {
+    struct piece_of_device piece;
+    struct request request = {.bytes = bytes};
+    CUdevice device;
+    if (!address || !allocation_wanted(bytes, &request.context, &device)) return 0;
+    if ((*result = capture_permits())) return 1;
+    if (make(device, bytes, &piece)) return 0;
+    if (!piece_register(&piece, &request)) return piece_drop(&piece), 0;
+    *address = piece.base;
+    return 1;
+}
+
+EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
+    const struct driver *d = driver();
+    CUresult result;
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    if (!provided(address, bytes, &result)) {
+        result = d->cuMemAlloc_v2(address, bytes);
+        if (!result) count_left(bytes);
+    }
+    order_leave(giving);
+    return result;
+}
+
+/* The driver's own choice, which depends on the width alone. 0: it has not answered. */
+static size_t pitch_for(size_t width, unsigned element) {
+    CUdeviceptr tiny;
+    size_t pitch = 0;
+    if (driver()->cuMemAllocPitch_v2(&tiny, &pitch, width, 1, element)) return 0;
+    driver()->cuMemFree_v2(tiny);
+    return pitch;
+}
+
+/* 0: as above. Small enough not to be worth asking, or so wide that asking costs memory. */
+static int provided_pitched(CUdeviceptr *address, size_t *pitch, size_t width, size_t height, unsigned element, CUresult *result) {
+    CUcontext context;
+    CUdevice device;
+    if (!pitch || !width || !height || width > SIZE_MAX / 2 / height || !allocation_wanted(width * height, &context, &device) || capturing()) return 0;
+    size_t chosen = pitch_for(width, element);
+    if (!chosen || height > SIZE_MAX / chosen || !provided(address, chosen * height, result)) return 0;
+    *pitch = chosen;
+    return 1;
+}
+
+EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width, size_t height, unsigned element) {
+    const struct driver *d = driver();
+    CUresult result;
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    if (!provided_pitched(address, pitch, width, height, element, &result)) {
+        result = d->cuMemAllocPitch_v2(address, pitch, width, height, element);
+        if (!result) count_left(*pitch * height);
+    }
+    order_leave(giving);
+    return result;
+}
+
+/* As the driver does before it frees: all that the memory's context was given is done. */
+static CUresult await(CUcontext context) {
+    const struct driver *d = driver();
+    CUcontext popped;
+    CUresult result = d->cuCtxPushCurrent_v2(context);
+    if (result) return result;
+    result = capturing() ? capture_permits() : d->cuCtxSynchronize();
+    d->cuCtxPopCurrent_v2(&popped);
+    return result;
+}
+
+/* 0: it is none of the shim's. */
+static int freed(CUdeviceptr address, CUresult *result) {
+    struct piece_of_device piece;
+    struct request request;
+    pthread_rwlock_rdlock(&blocks_lock);
+    struct mapping *allocation = address ? allocation_at(address) : NULL;
+    CUcontext context = allocation ? allocation->request.context : NULL;
+    pthread_rwlock_unlock(&blocks_lock);
+    if (!allocation) return 0;
+    *result = CUDA_SUCCESS;
+    if (context && (*result = await(context))) return 1; /* the driver does not wait for what a pool has given either */
+    pthread_rwlock_wrlock(&blocks_lock);
+    if ((allocation = allocation_at(address))) piece_unregister(allocation, &piece, &request);
+    pthread_rwlock_unlock(&blocks_lock);
+    if (!allocation) *result = CUDA_ERROR_INVALID_VALUE; /* another thread was faster */
+    else if (request.pool) pool_take_back(&piece, &request);
+    else piece_drop(&piece);
+    return 1;
+}
+
+int allocation_free_later(CUdeviceptr address) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct mapping *allocation = deferring && address ? allocation_at(address) : NULL;
+    if (allocation) allocation->request.freed = 1;
+    pthread_rwlock_unlock(&blocks_lock);
+    return allocation != NULL;
+}
+
+EXPORT CUresult cuMemFree_v2(CUdeviceptr address) {
+    const struct driver *d = driver();
+    CUresult result;
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory_now();
+    if (!giving && allocation_free_later(address)) return CUDA_SUCCESS;
+    if (!giving) giving = order_enter_memory();
+    if (!freed(address, &result)) result = d->cuMemFree_v2(address);
+    order_leave(giving);
+    return result;
+}
+
+void allocations_defer(int defer) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    deferring = defer;
+    pthread_rwlock_unlock(&blocks_lock);
+}
+
+struct dropped { struct piece_of_device piece; struct request request; int parked; };
+
+/* The next from an address on that matches, out of the register. */
+static int take_next(CUdeviceptr *from, int (*matches)(const struct mapping *, const void *), const void *argument, struct dropped *dropped) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct mapping *m = mapping_next(*from);
+    while (m && !matches(m, argument)) m = mapping_next(m->base + m->size);
+    if (m) {
+        *from = m->base + m->size;
+        dropped->parked = m->block->parked != NULL;
+        piece_unregister(m, &dropped->piece, &dropped->request);
+    }
+    pthread_rwlock_unlock(&blocks_lock);
+    return m != NULL;
+}
+
+/* What is parked has nothing left but its addresses. */
+static void drop_all(int (*matches)(const struct mapping *, const void *), const void *argument) {
+    struct dropped one;
+    CUdeviceptr from = 0;
+    while (take_next(&from, matches, argument, &one)) {
+        pool_forget(&one.piece, &one.request);
+        if (one.parked) driver()->cuMemAddressFree(one.piece.base, one.piece.size);
+        else piece_drop(&one.piece);
+    }
+}
+
+static int was_freed(const struct mapping *m, const void *nothing) { (void)nothing; return m->request.freed; }
+static int is_of(const struct mapping *m, const void *context) { return m->request.bytes && m->request.context == context; }
+void allocations_sweep(void) { drop_all(was_freed, NULL); }
+void allocations_context_gone(CUcontext context) { if (context) drop_all(is_of, context); }

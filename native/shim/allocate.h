@@ -1,0 +1,21 @@
+/* The program's allocations, of blocks that can be parked. Thread-safe. */
+#ifndef TORPOR_ALLOCATE_H
+#define TORPOR_ALLOCATE_H
+
+#include "virtual_memory.h"
+
+/* Whether the shim makes an allocation of so many bytes in the current context, and on which device. */
+int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device);
+
+/* A capture may forbid what the driver's own allocation would do. Harmless, and answers what that one would. */
+CUresult capture_permits(void);
+
+/* Frees while the gate is closed: the allocation goes when it opens. 0: the gate is open, or it is none of the shim's. */
+int allocation_free_later(CUdeviceptr address);
+void allocations_sweep(void); /* what was freed meanwhile. By whoever opens the gate, before */
+void allocations_defer(int defer);
+void allocations_context_gone(CUcontext context);
+
+uint64_t peers_of(CUdevice device); /* which devices may use its allocations, itself among them */
+
+#endif

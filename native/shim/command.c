@@ -1,0 +1,79 @@
+#define _GNU_SOURCE
+#include "command.h"
+#include "driver.h"
+#include "park.h"
+#include "torpor.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint64_t usual_timeout_ms = 10000, longest_timeout_ms = 3600000;
+
+/* What this thread asks the driver concerns nobody's capture. */
+void command_thread_begin(void) {
+    CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+    if (driver()->complete) driver()->cuThreadExchangeStreamCaptureMode(&relaxed);
+}
+
+static void refuse(struct answer *answer, const char *code, const char *why, const char *what) {
+    answer->error = code;
+    snprintf(answer->text, sizeof answer->text, "%s%.200s%s", why, what, *what ? "." : "");
+}
+
+static int take_timeout(const char *text, uint64_t *milliseconds) {
+    char *end;
+    errno = 0;
+    *milliseconds = strtoull(text, &end, 10);
+    return isdigit((unsigned char)*text) && !errno && !*end && *milliseconds <= longest_timeout_ms;
+}
+
+/* arena= takes the rest of the line: a path may hold blanks. */
+static void park(char *arguments, struct answer *answer) {
+    static const char arena_is[] = "arena=", timeout_is[] = "timeout-ms=";
+    uint64_t timeout = usual_timeout_ms;
+    const char *path = NULL;
+    while (arguments && *arguments && !path) {
+        if (!strncmp(arguments, arena_is, sizeof arena_is - 1)) {
+            path = arguments + sizeof arena_is - 1;
+            break;
+        }
+        char *word = strsep(&arguments, " ");
+        if (!*word) continue;
+        if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N and arena=PATH, not ", word);
+        if (!take_timeout(word + sizeof timeout_is - 1, &timeout)) return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1);
+    }
+    if (path && (*path != '/' || strlen(path) >= PATH_MAX)) return refuse(answer, "argument", "arena wants an absolute path, not ", path);
+    park_park(timeout, path, answer);
+}
+
+static void run(const char *name, char *arguments, struct answer *answer) {
+    static const struct { const char *name; void (*run)(struct answer *answer); } plain[] = {
+        {"status", park_status}, {"prepare", park_prepare}, {"unpark", park_unpark}, {"release", park_release},
+    };
+    if (!strcmp(name, "park")) return park(arguments, answer);
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
+        if (!strcmp(name, plain[i].name)) return arguments ? refuse(answer, "argument", name, " takes no arguments") : plain[i].run(answer);
+    refuse(answer, "unknown", "the commands are status, prepare, park, unpark, release and stats, not ", name);
+}
+
+size_t command_run(char *line, char *text, size_t room) {
+    struct answer answer = {0};
+    char *name = strsep(&line, " ");
+    size_t length = strlen(name);
+    if (length && name[length - 1] == '\r') name[length - 1] = 0;
+    if (!strcmp(name, "stats")) {
+        memcpy(text, "ok ", 3);
+        length = 3 + torpor_statistics(text + 3, room - 3);
+        return length < room ? length : room - 1;
+    }
+    run(name, line, &answer);
+    length = (size_t)(answer.error ? snprintf(text, room, "error %s %s", answer.error, answer.text) : snprintf(text, room, "ok %s", answer.text));
+    if (length >= room) length = room - 1;
+    for (size_t i = 0; i < length; i++)
+        if (iscntrl((unsigned char)text[i])) text[i] = '?';
+    return length;
+}

@@ -1,0 +1,14 @@
+/* The contexts of the program. Thread-safe. */
+#ifndef TORPOR_CONTEXTS_H
+#define TORPOR_CONTEXTS_H
+
+#include "driver.h"
+
+enum { MAX_CONTEXTS = 256 };
+
+int contexts_list(CUcontext *list); /* up to MAX_CONTEXTS; how many */
+int contexts_missed(void);          /* there were more */
+CUcontext context_on(CUdevice device); /* any; NULL: there is none */
+void contexts_after_fork(void);
+
+#endif

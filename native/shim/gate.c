@@ -1,0 +1,97 @@
+#define _GNU_SOURCE
+#include "gate.h"
+#include "capture.h"
+#include "contexts.h"
+#include "order.h"
+#include "statistics.h"
+#include "threads.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* A context that does not become idle keeps whoever waits for it, so that is a thread of its own; one at most. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int waiting;
+static CUresult found;
+
+static void init(void) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&changed, &attributes);
+}
+
+static CUresult wait_for(CUcontext context) {
+    CUresult result = driver()->cuCtxSetCurrent(context);
+    if (!result) result = driver()->cuCtxSynchronize();
+    return result == CUDA_ERROR_INVALID_CONTEXT || result == CUDA_ERROR_CONTEXT_IS_DESTROYED ? CUDA_SUCCESS : result;
+}
+
+static void *wait_for_all(void *nothing) {
+    CUcontext list[MAX_CONTEXTS];
+    CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+    CUresult result = CUDA_SUCCESS;
+    int count = contexts_list(list);
+    thread_name("torpor-drain");
+    driver()->cuThreadExchangeStreamCaptureMode(&relaxed);
+    for (int i = 0; i < count && !result; i++) result = wait_for(list[i]);
+    driver()->cuCtxSetCurrent(NULL);
+    pthread_mutex_lock(&mutex);
+    found = result;
+    waiting = 0;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
+    return nothing;
+}
+
+/* With the mutex. 0: it still waits. */
+static int await_waiter(uint64_t until) {
+    struct timespec at = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
+    while (waiting)
+        if (pthread_cond_timedwait(&changed, &mutex, &at) == ETIMEDOUT && waiting) return 0;
+    return 1;
+}
+
+static enum drained drain(uint64_t until, CUresult *error) {
+    pthread_once(&once, init);
+    pthread_mutex_lock(&mutex);
+    int done = await_waiter(until); /* of an earlier time */
+    if (done) {
+        waiting = 1;
+        if (!thread_start(wait_for_all, NULL)) waiting = 0, found = CUDA_ERROR_OPERATING_SYSTEM;
+        done = await_waiter(until);
+    }
+    *error = done ? found : CUDA_SUCCESS;
+    pthread_mutex_unlock(&mutex);
+    return !done ? GATE_BUSY : *error ? GATE_FAILED : GATE_CLOSED;
+}
+
+/* First launches wait, as a kernel that runs may need a copy to end; then everything. */
+static enum drained close_all(uint64_t until, CUresult *error) {
+    order_close(GATE_LAUNCHES);
+    if (!order_await_captures(until)) return GATE_BUSY;
+    if (capturing()) return GATE_CAPTURE;
+    enum drained drained = drain(until, error);
+    if (drained != GATE_CLOSED) return drained;
+    order_close(GATE_ALL);
+    if (!order_await_out(until)) return GATE_BUSY;
+    return drain(until, error);
+}
+
+enum drained gate_close(uint64_t nanoseconds, CUresult *error) {
+    if (capturing()) return GATE_CAPTURE;
+    enum drained drained = close_all(clock_ns() + nanoseconds, error);
+    if (drained != GATE_CLOSED) order_open();
+    return drained;
+}
+
+void gate_open(void) { order_open(); }
+
+/* The thread that waited is the parent's. */
+void gate_after_fork(void) {
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    mutex = unlocked;
+    waiting = 0;
+}

@@ -1,0 +1,243 @@
+/* The program's own virtual memory management. Its handles are the shim's, so that what a handle stands for may go and come back. */
+#include "allocate.h"
+#include "order.h"
+#include "park.h"
+#include "statistics.h"
+
+#include <string.h>
+
+enum { TILE_POOL = 1 /* CU_MEM_CREATE_USAGE_TILE_POOL */ };
+
+/* With the lock. Neither the program nor an address needs it any more. */
+static int is_unused(const struct block *block) { return !block->references && !block->mappings; }
+
+/* Known to the shim: the driver's handle. All others are the driver's already. */
+static CUmemGenericAllocationHandle real(CUmemGenericAllocationHandle handle) {
+    pthread_rwlock_rdlock(&blocks_lock);
+    struct block *block = block_of_handle(handle);
+    CUmemGenericAllocationHandle known = block ? block->handle : handle;
+    pthread_rwlock_unlock(&blocks_lock);
+    return known;
+}
+
+static int is_recorded(const CUmemAllocationProp *prop) {
+    return park_on() && prop->type == CU_MEM_ALLOCATION_TYPE_PINNED && prop->location.type == CU_MEM_LOCATION_TYPE_DEVICE && prop->location.id >= 0 &&
+           prop->location.id < MAX_DEVICES && prop->allocFlags.usage != TILE_POOL;
+}
+
+static void record(CUmemGenericAllocationHandle *handle, const CUmemAllocationProp *prop, size_t size) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct block *block = block_add(*handle, prop, size);
+    if (block && !block_name(block)) block_remove(block), block = NULL;
+    if (block) block->references = 1, *handle = block_handle(block);
+    pthread_rwlock_unlock(&blocks_lock);
+}
+
+EXPORT CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *prop, unsigned long long flags) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = d->cuMemCreate(handle, size, prop, flags);
+    if (!result && is_recorded(prop)) record(handle, prop, size);
+    order_leave(giving);
+    return result;
+}
+
+/* The last one who needed it releases it. Answers whether the handle is known. */
+static int release(CUmemGenericAllocationHandle handle, CUresult *result) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct block *block = block_of_handle(handle);
+    CUmemGenericAllocationHandle last = 0;
+    *result = CUDA_SUCCESS;
+    if (block && !block->references) *result = CUDA_ERROR_INVALID_VALUE;
+    else if (block && (--block->references, is_unused(block))) last = block->handle, block_remove(block);
+    pthread_rwlock_unlock(&blocks_lock);
+    if (last) *result = driver()->cuMemRelease(last);
+    return block != NULL;
+}
+
+EXPORT CUresult cuMemRelease(CUmemGenericAllocationHandle handle) {
+    const struct driver *d = driver();
+    CUresult result;
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    if (!release(handle, &result)) result = d->cuMemRelease(handle);
+    order_leave(giving);
+    return result;
+}
+
+/* What cannot be recorded for want of memory stays where it is. */
+static void map_recorded(CUdeviceptr address, CUmemGenericAllocationHandle handle) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct block *block = block_of_handle(handle);
+    if (block && !mapping_add(address, block)) block->stays = STAYS_UNRECORDED;
+    pthread_rwlock_unlock(&blocks_lock);
+}
+
+EXPORT CUresult cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemGenericAllocationHandle handle, unsigned long long flags) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = d->cuMemMap(address, size, offset, real(handle), flags);
+    if (!result) map_recorded(address, handle);
+    order_leave(giving);
+    return result;
+}
+
+static int is_allocation_between(CUdeviceptr from, CUdeviceptr to) {
+    int found = 0;
+    pthread_rwlock_rdlock(&blocks_lock);
+    for (struct mapping *m = mapping_next(from); m && m->base < to && !found; m = mapping_next(m->base + m->size)) found = m->request.bytes != 0;
+    pthread_rwlock_unlock(&blocks_lock);
+    return found;
+}
+
+/* The block that went with its last mapping. */
+static CUmemGenericAllocationHandle unmap_one(struct mapping *m) {
+    struct block *block = m->block;
+    mapping_remove(m);
+    if (!is_unused(block)) return 0;
+    CUmemGenericAllocationHandle handle = block->handle;
+    block_remove(block);
+    return handle;
+}
+
+static void unmap_recorded(CUdeviceptr from, CUdeviceptr to) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    for (struct mapping *m = mapping_next(from); m && m->base < to; m = mapping_next(from)) {
+        from = m->base + m->size;
+        CUmemGenericAllocationHandle last = unmap_one(m);
+        if (last) driver()->cuMemRelease(last);
+    }
+    pthread_rwlock_unlock(&blocks_lock);
+}
+
+EXPORT CUresult cuMemUnmap(CUdeviceptr address, size_t size) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = is_allocation_between(address, address + size) ? CUDA_ERROR_INVALID_VALUE : d->cuMemUnmap(address, size);
+    if (!result) unmap_recorded(address, address + size);
+    order_leave(giving);
+    return result;
+}
+
+EXPORT CUresult cuMemAddressReserve(CUdeviceptr *address, size_t size, size_t alignment, CUdeviceptr hint, unsigned long long flags) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = d->cuMemAddressReserve(address, size, alignment, hint, flags);
+    order_leave(giving);
+    return result;
+}
+
+EXPORT CUresult cuMemAddressFree(CUdeviceptr address, size_t size) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = is_allocation_between(address, address + size) ? CUDA_ERROR_INVALID_VALUE : d->cuMemAddressFree(address, size);
+    order_leave(giving);
+    return result;
+}
+
+static void note_access(struct mapping *m, const CUmemAccessDesc *one) {
+    uint64_t bit = 1ULL << one->location.id;
+    m->readers &= ~bit;
+    m->writers &= ~bit;
+    if (one->flags == CU_MEM_ACCESS_FLAGS_PROT_READ) m->readers |= bit;
+    if (one->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE) m->writers |= bit;
+}
+
+static int is_device(const CUmemLocation *location) { return location->type == CU_MEM_LOCATION_TYPE_DEVICE && location->id >= 0 && location->id < MAX_DEVICES; }
+
+static void note_accesses(CUdeviceptr from, CUdeviceptr to, const CUmemAccessDesc *list, size_t count) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    for (struct mapping *m = mapping_next(from); m && m->base < to; m = mapping_next(m->base + m->size))
+        for (size_t i = 0; i < count; i++)
+            if (is_device(&list[i].location)) note_access(m, &list[i]);
+            else m->block->stays = STAYS_UNRECORDED;
+    pthread_rwlock_unlock(&blocks_lock);
+}
+
+EXPORT CUresult cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAccessDesc *list, size_t count) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = is_allocation_between(address, address + size) ? CUDA_ERROR_INVALID_VALUE : d->cuMemSetAccess(address, size, list, count);
+    if (!result) note_accesses(address, address + size, list, count);
+    order_leave(giving);
+    return result;
+}
+
+/* Answered from the record, as the driver knows nothing of what is parked. */
+static int recorded_access(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address) {
+    pthread_rwlock_rdlock(&blocks_lock);
+    struct mapping *m = mapping_at(address);
+    int found = m && !m->request.bytes && m->block->stays != STAYS_UNRECORDED && is_device(location);
+    if (found) *flags = m->writers >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : m->readers >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READ : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+    pthread_rwlock_unlock(&blocks_lock);
+    return found;
+}
+
+EXPORT CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    if (flags && location && recorded_access(flags, location, address)) return CUDA_SUCCESS;
+    return d->cuMemGetAccess(flags, location, address);
+}
+
+static void stay(CUmemGenericAllocationHandle handle) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct block *block = block_of_handle(handle);
+    if (block) block->stays = STAYS_EXPORTED;
+    pthread_rwlock_unlock(&blocks_lock);
+}
+
+EXPORT CUresult cuMemExportToShareableHandle(void *shareable, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type, unsigned long long flags) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = d->cuMemExportToShareableHandle(shareable, real(handle), type, flags);
+    if (!result) stay(handle);
+    order_leave(giving);
+    return result;
+}
+
+EXPORT CUresult cuMulticastBindMem(CUmemGenericAllocationHandle multicast, size_t at, CUmemGenericAllocationHandle handle, size_t offset, size_t size, unsigned long long flags) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = d->cuMulticastBindMem(multicast, at, real(handle), offset, size, flags);
+    if (!result) stay(handle);
+    order_leave(giving);
+    return result;
+}
+
+EXPORT CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop, CUmemGenericAllocationHandle handle) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = d->cuMemGetAllocationPropertiesFromHandle(prop, real(handle));
+    order_leave(giving);
+    return result;
+}
+
+/* 0: the driver is to answer. */
+static int retained(CUmemGenericAllocationHandle *handle, CUdeviceptr address, CUresult *result) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct mapping *m = mapping_at(address);
+    *result = m && m->request.bytes ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    if (m && !*result) m->block->references++, *handle = block_handle(m->block);
+    pthread_rwlock_unlock(&blocks_lock);
+    return m != NULL;
+}
+
+EXPORT CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void *address) {
+    const struct driver *d = driver();
+    CUresult result;
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    if (!handle || !retained(handle, (CUdeviceptr)(uintptr_t)address, &result)) result = d->cuMemRetainAllocationHandle(handle, address);
+    order_leave(giving);
+    return result;
+}

@@ -1,0 +1,83 @@
+#define _GNU_SOURCE
+#include "pages.h"
+#include "driver.h"
+#include "settings.h"
+#include "threads.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+enum { MOST_THREADS = 64 };
+static const size_t huge = 2 << 20, page = 4096, slice = 64 << 20;
+
+EARLY void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset) {
+    return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd, offset);
+}
+
+EARLY int real_munmap(void *address, size_t bytes) { return (int)syscall(SYS_munmap, address, bytes); }
+
+static size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+size_t pages_round(size_t bytes) { return round_up(bytes, page); }
+
+struct populating { char *at; size_t bytes; _Atomic size_t next; };
+
+/* As MAP_POPULATE does, this leaves what cannot be populated to the first access. */
+static void populate_slice(char *at, size_t bytes) {
+    if (!madvise(at, bytes, MADV_POPULATE_WRITE) || errno != EINVAL) return;
+    for (size_t i = 0; i < bytes; i += page) *(volatile char *)(at + i) = 0; /* a kernel before 5.14 */
+}
+
+static void populate_slices(struct populating *p) {
+    for (size_t at; (at = atomic_fetch_add(&p->next, slice)) < p->bytes;) populate_slice(p->at + at, p->bytes - at < slice ? p->bytes - at : slice);
+}
+
+static void *populate_some(void *populating) {
+    thread_name("torpor-pages");
+    populate_slices(populating);
+    return NULL;
+}
+
+void pages_populate(char *at, size_t bytes) {
+    pthread_t threads[MOST_THREADS];
+    struct populating p = {at, bytes, 0};
+    uint64_t wanted = settings()->buffer_threads, most = (bytes + slice - 1) / slice;
+    int started = 0;
+    for (uint64_t i = 1; i < wanted && i < most; i++) started += thread_start_joinable(&threads[started], populate_some, &p);
+    populate_slices(&p);
+    while (started) pthread_join(threads[--started], NULL);
+}
+
+/* Aligned, so that it can have huge pages from its first byte on. */
+static char *reserve(size_t bytes, int protection) {
+    char *at = real_mmap(NULL, bytes + huge, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) return NULL;
+    size_t before = round_up((uintptr_t)at, huge) - (uintptr_t)at;
+    if (before) real_munmap(at, before);
+    real_munmap(at + before + bytes, huge - before);
+    return at + before;
+}
+
+/* Not MAP_NORESERVE: where the kernel counts what it promises, this is counted like the driver's own mapping. */
+char *pages_map(size_t bytes) {
+    char *at = reserve(bytes, PROT_NONE);
+    if (!at) return NULL;
+    if (real_mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) return real_munmap(at, bytes), NULL;
+    if (settings()->buffer_huge) madvise(at, bytes, MADV_HUGEPAGE);
+    pages_populate(at, bytes);
+    return at;
+}
+
+char *pages_grow(char *old, size_t from, size_t to) {
+    char *at = reserve(to, PROT_NONE);
+    if (!at) return NULL;
+    if (mremap(old, from, to, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED) return real_munmap(at, to), NULL;
+    pages_populate(at + from, to - from);
+    return at;
+}

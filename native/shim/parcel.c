@@ -1,0 +1,277 @@
+#include "parcel.h"
+#include "contexts.h"
+#include "engine.h"
+#include "threads.h"
+#include "virtual_memory.h"
+
+#include <stdlib.h>
+
+static CUdevice device_of(const struct block *block) { return block->prop.location.id; }
+static int can_go(const struct block *block) { return block->stays == STAYS_NOWHERE && !block->parked && context_on(device_of(block)); }
+static int is_parked(const struct block *block) { return block->parked != NULL; }
+
+struct extent blocks_extent(void) {
+    struct extent sum = {0, 0, 0};
+    pthread_rwlock_rdlock(&blocks_lock);
+    for (struct block *b = block_first(); b; b = b->next) *(is_parked(b) ? &sum.parked : can_go(b) ? &sum.parkable : &sum.left) += b->size;
+    pthread_rwlock_unlock(&blocks_lock);
+    return sum;
+}
+
+static struct mapping *next_of(struct mapping *m) { return m ? mapping_next(m->base + m->size) : mapping_next(0); }
+
+static int collect(struct parcel *parcel, int (*belongs)(const struct block *)) {
+    size_t count = 0;
+    pthread_rwlock_rdlock(&blocks_lock);
+    for (struct block *b = block_first(); b; b = b->next) count++;
+    struct block **list = malloc((count + 1) * sizeof *list);
+    free(parcel->blocks);
+    *parcel = (struct parcel){.blocks = list};
+    for (struct block *b = block_first(); b && list; b = b->next) {
+        b->moving = belongs(b);
+        if (!b->moving) continue;
+        list[parcel->count++] = b;
+        parcel->bytes += b->size;
+    }
+    pthread_rwlock_unlock(&blocks_lock);
+    return list != NULL;
+}
+
+int parcel_pack(struct parcel *parcel) { return collect(parcel, can_go); }
+int parcel_repack(struct parcel *parcel) { return collect(parcel, is_parked); }
+
+void parcel_forget(struct parcel *parcel) {
+    free(parcel->blocks);
+    *parcel = (struct parcel){0};
+}
+
+static int failed(struct failure *failure, const char *call, CUresult result) {
+    *failure = (struct failure){.call = call, .result = result};
+    return 0;
+}
+
+/* A block that is mapped nowhere, or only for other devices, is copied through a mapping of its own. */
+static CUresult open_window(struct block *b) {
+    const struct driver *d = driver();
+    uint64_t own = 1ULL << device_of(b);
+    CUresult result = d->cuMemAddressReserve(&b->at, b->size, 0, 0, 0);
+    if (result) return result;
+    if (!(result = d->cuMemMap(b->at, b->size, 0, b->handle, 0))) {
+        if (!(result = map_allow(b->at, b->size, own, own))) return b->windowed = 1, CUDA_SUCCESS;
+        d->cuMemUnmap(b->at, b->size);
+    }
+    d->cuMemAddressFree(b->at, b->size);
+    return result;
+}
+
+static void close_windows(struct parcel *parcel) {
+    const struct driver *d = driver();
+    for (size_t i = 0; i < parcel->count; i++) {
+        struct block *b = parcel->blocks[i];
+        if (b->windowed) d->cuMemUnmap(b->at, b->size), d->cuMemAddressFree(b->at, b->size);
+        b->windowed = 0;
+    }
+}
+
+/* Where each block can be written by its own device. */
+static int open_windows(struct parcel *parcel, struct failure *failure) {
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = 0; i < parcel->count; i++) parcel->blocks[i]->at = 0;
+    pthread_rwlock_rdlock(&blocks_lock);
+    for (struct mapping *m = next_of(NULL); m; m = next_of(m))
+        if (m->writers >> device_of(m->block) & 1) m->block->at = m->base;
+    pthread_rwlock_unlock(&blocks_lock);
+    for (size_t i = 0; i < parcel->count && !result; i++)
+        if (!parcel->blocks[i]->at) result = open_window(parcel->blocks[i]);
+    if (!result) return 1;
+    close_windows(parcel);
+    return failed(failure, "the mapping of a block for its copy", result);
+}
+
+/* What goes to or from one device. */
+struct load {
+    CUdevice device;
+    enum direction direction;
+    struct piece *pieces;
+    size_t count;
+    CUresult result;
+    pthread_t thread;
+    int threaded;
+};
+
+static void *carry(void *argument) {
+    struct load *load = argument;
+    CUcontext context = context_on(load->device), popped;
+    load->result = driver()->cuCtxPushCurrent_v2(context);
+    if (load->result) return NULL;
+    load->result = engine_move(context, load->direction, load->pieces, load->count);
+    driver()->cuCtxPopCurrent_v2(&popped);
+    return NULL;
+}
+
+static struct load *load_for(struct load *loads, int *count, CUdevice device) {
+    for (int i = 0; i < *count; i++)
+        if (loads[i].device == device) return &loads[i];
+    loads[*count] = (struct load){.device = device};
+    return &loads[(*count)++];
+}
+
+/* One list for each device, in one array. places: where the bytes of each block are. */
+static int sort(struct parcel *parcel, enum direction direction, struct piece *pieces, char *const *places, struct load *loads) {
+    int count = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < parcel->count; i++) load_for(loads, &count, device_of(parcel->blocks[i]))->count++;
+    for (int l = 0; l < count; at += loads[l++].count) loads[l].pieces = pieces + at, loads[l].direction = direction;
+    for (int l = 0; l < count; l++) {
+        size_t n = 0;
+        for (size_t i = 0; i < parcel->count; i++) {
+            struct block *b = parcel->blocks[i];
+            if (device_of(b) == loads[l].device) loads[l].pieces[n++] = (struct piece){b->at, places[i], b->size};
+        }
+    }
+    return count;
+}
+
+static CUresult carry_all(struct load *loads, int count) {
+    CUresult result = CUDA_SUCCESS;
+    for (int l = 1; l < count; l++) loads[l].threaded = thread_start_joinable(&loads[l].thread, carry, &loads[l]);
+    for (int l = 0; l < count; l++)
+        if (!loads[l].threaded) carry(&loads[l]);
+    for (int l = 0; l < count; l++) {
+        if (loads[l].threaded) pthread_join(loads[l].thread, NULL);
+        if (loads[l].result) result = loads[l].result;
+    }
+    return result;
+}
+
+static int copy(struct parcel *parcel, enum direction direction, char *const *places, struct failure *failure) {
+    struct load loads[MAX_DEVICES];
+    struct piece *pieces = malloc((parcel->count + 1) * sizeof *pieces);
+    if (!pieces) return failed(failure, "the list of copies", CUDA_ERROR_OUT_OF_MEMORY);
+    int opened = open_windows(parcel, failure);
+    CUresult result = opened ? carry_all(loads, sort(parcel, direction, pieces, places, loads)) : CUDA_SUCCESS;
+    if (opened) close_windows(parcel);
+    free(pieces);
+    return result ? failed(failure, "a copy", result) : opened;
+}
+
+int parcel_copy_out(struct parcel *parcel, char *arena, struct failure *failure) {
+    char **places = malloc((parcel->count + 1) * sizeof *places);
+    if (!places) return failed(failure, "the list of places", CUDA_ERROR_OUT_OF_MEMORY);
+    for (size_t i = 0; i < parcel->count; i++) places[i] = arena, arena += parcel->blocks[i]->size;
+    int done = copy(parcel, TO_HOST, places, failure);
+    free(places);
+    return done;
+}
+
+static struct mapping *next_moving(struct mapping *m) {
+    do m = next_of(m);
+    while (m && !m->block->moving);
+    return m;
+}
+
+static CUresult map_again(const struct mapping *m) {
+    CUresult result = driver()->cuMemMap(m->base, m->size, 0, m->block->handle, 0);
+    if (result) return result;
+    result = map_allow(m->base, m->size, m->readers, m->writers);
+    if (result) driver()->cuMemUnmap(m->base, m->size);
+    return result;
+}
+
+/* It stays, with all of its mappings. */
+static void keep(struct mapping *refused) {
+    refused->block->moving = 0;
+    for (struct mapping *m = next_of(NULL); m != refused; m = next_of(m))
+        if (m->block == refused->block) map_again(m);
+}
+
+void parcel_release(struct parcel *parcel, char *arena) {
+    size_t left = 0;
+    pthread_rwlock_rdlock(&blocks_lock);
+    for (struct mapping *m = next_moving(NULL); m; m = next_moving(m))
+        if (driver()->cuMemUnmap(m->base, m->size)) keep(m);
+    pthread_rwlock_unlock(&blocks_lock);
+    for (size_t i = 0; i < parcel->count; i++) {
+        struct block *b = parcel->blocks[i];
+        if (b->moving) driver()->cuMemRelease(b->handle);
+        if (b->moving) b->parked = arena, parcel->blocks[left++] = b;
+        else parcel->bytes -= b->size;
+        arena += b->size;
+    }
+    parcel->count = left;
+}
+
+int parcel_has_room(struct parcel *parcel, struct failure *failure) {
+    uint64_t need[MAX_DEVICES] = {0};
+    for (size_t i = 0; i < parcel->count; i++) need[device_of(parcel->blocks[i])] += parcel->blocks[i]->size;
+    for (CUdevice device = 0; device < MAX_DEVICES; device++) {
+        CUcontext context = need[device] ? context_on(device) : NULL, popped;
+        size_t free = 0, total;
+        if (!context || driver()->cuCtxPushCurrent_v2(context)) continue;
+        CUresult result = driver()->cuMemGetInfo_v2(&free, &total);
+        driver()->cuCtxPopCurrent_v2(&popped);
+        if (result || free >= need[device]) continue;
+        *failure = (struct failure){"the check of free memory", CUDA_ERROR_OUT_OF_MEMORY, need[device] - free, device};
+        return 0;
+    }
+    return 1;
+}
+
+/* The first so many. */
+static void release_handles(struct parcel *parcel, size_t count) {
+    for (size_t i = 0; i < count; i++) driver()->cuMemRelease(parcel->blocks[i]->handle);
+}
+
+static int create_all(struct parcel *parcel, struct failure *failure) {
+    for (size_t i = 0; i < parcel->count; i++) {
+        struct block *b = parcel->blocks[i];
+        CUresult result = driver()->cuMemCreate(&b->handle, b->size, &b->prop, 0);
+        if (result) return release_handles(parcel, i), failed(failure, "cuMemCreate", result);
+    }
+    return 1;
+}
+
+/* Those before `end`; NULL: all. */
+static void unmap_all(const struct mapping *end) {
+    for (struct mapping *m = next_moving(NULL); m && m != end; m = next_moving(m)) driver()->cuMemUnmap(m->base, m->size);
+}
+
+static int map_all(struct failure *failure) {
+    for (struct mapping *m = next_moving(NULL); m; m = next_moving(m)) {
+        CUresult result = map_again(m);
+        if (result) return unmap_all(m), failed(failure, "cuMemMap", result);
+    }
+    return 1;
+}
+
+static int copy_in(struct parcel *parcel, struct failure *failure) {
+    char **places = malloc((parcel->count + 1) * sizeof *places);
+    if (!places) return failed(failure, "the list of places", CUDA_ERROR_OUT_OF_MEMORY);
+    for (size_t i = 0; i < parcel->count; i++) places[i] = parcel->blocks[i]->parked;
+    int done = copy(parcel, TO_DEVICE, places, failure);
+    free(places);
+    return done;
+}
+
+int parcel_map(struct parcel *parcel, struct failure *failure) {
+    if (!create_all(parcel, failure)) return 0;
+    pthread_rwlock_rdlock(&blocks_lock);
+    int mapped = map_all(failure);
+    pthread_rwlock_unlock(&blocks_lock);
+    if (!mapped) release_handles(parcel, parcel->count);
+    return mapped;
+}
+
+int parcel_fill(struct parcel *parcel, struct failure *failure) {
+    int filled = copy_in(parcel, failure);
+    if (!filled) {
+        pthread_rwlock_rdlock(&blocks_lock);
+        unmap_all(NULL);
+        pthread_rwlock_unlock(&blocks_lock);
+        release_handles(parcel, parcel->count);
+    }
+    pthread_rwlock_wrlock(&blocks_lock);
+    for (size_t i = 0; i < parcel->count && filled; i++) parcel->blocks[i]->parked = NULL;
+    pthread_rwlock_unlock(&blocks_lock);
+    return filled;
+}

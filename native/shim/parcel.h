@@ -1,0 +1,37 @@
+/* The blocks that are parked together. By whoever has closed the gate. */
+#ifndef TORPOR_PARCEL_H
+#define TORPOR_PARCEL_H
+
+#include "blocks.h"
+#include "statistics.h"
+
+struct parcel {
+    struct block **blocks;
+    size_t count;
+    uint64_t bytes;
+};
+
+/* What the driver refused, or how much of a device's memory is missing. */
+struct failure {
+    const char *call;
+    CUresult result;
+    uint64_t missing;
+    int device;
+};
+
+/* Sums over all blocks. */
+struct extent { uint64_t parkable, parked, left; };
+struct extent blocks_extent(void);
+
+int parcel_pack(struct parcel *parcel); /* everything that can be parked. 0: out of host memory */
+int parcel_repack(struct parcel *parcel); /* everything that is parked. 0: likewise */
+void parcel_forget(struct parcel *parcel);
+
+void parcel_release(struct parcel *parcel, char *arena); /* what the driver will not release stays, and is none of the parcel's any more */
+/* 0 and a failure, or all is done. What is half done is undone. */
+int parcel_copy_out(struct parcel *parcel, char *arena, struct failure *failure);
+int parcel_has_room(struct parcel *parcel, struct failure *failure);
+int parcel_map(struct parcel *parcel, struct failure *failure);
+int parcel_fill(struct parcel *parcel, struct failure *failure); /* not filled: not mapped any more either */
+
+#endif

@@ -1,0 +1,215 @@
+#define _GNU_SOURCE
+#include "park.h"
+#include "allocate.h"
+#include "arena.h"
+#include "contexts.h"
+#include "gate.h"
+#include "limits.h"
+#include "parcel.h"
+#include "pool.h"
+#include "settings.h"
+#include "statistics.h"
+#include "torpor.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_SECONDS = 2 }; /* how long the end of the process waits for a command */
+
+static _Atomic int state; /* enum park_state */
+static pthread_mutex_t at_work = PTHREAD_MUTEX_INITIALIZER;
+static struct parcel parcel; /* what is parked */
+
+int park_on(void) { return settings()->park && driver() && driver()->can_park; }
+
+static void __attribute__((format(printf, 3, 4))) say_error(struct answer *answer, const char *code, const char *format, ...) {
+    va_list args;
+    answer->error = code;
+    va_start(args, format);
+    vsnprintf(answer->text, sizeof answer->text, format, args);
+    va_end(args);
+}
+
+static void __attribute__((format(printf, 2, 3))) say_ok(struct answer *answer, const char *format, ...) {
+    va_list args;
+    answer->error = NULL;
+    va_start(args, format);
+    vsnprintf(answer->text, sizeof answer->text, format, args);
+    va_end(args);
+}
+
+static double seconds(uint64_t from, uint64_t to) { return (double)(to - from) / 1e9; }
+static double rate(uint64_t bytes, uint64_t from, uint64_t to) { return to > from ? (double)bytes / (double)(to - from) : 0; }
+
+static const char *state_name(void) {
+    static const char *const names[] = {"running", "parking", "parked", "unparking"};
+    return names[atomic_load(&state)];
+}
+
+void park_status(struct answer *answer) {
+    struct extent here = blocks_extent();
+    say_ok(answer, "version=%s pid=%d state=%s parkable_bytes=%llu parked_bytes=%llu left_bytes=%llu arena_bytes=%llu", torpor_shim_version, (int)getpid(), state_name(),
+           (unsigned long long)here.parkable, (unsigned long long)here.parked, (unsigned long long)here.left, (unsigned long long)arena_size());
+}
+
+static int begin(struct answer *answer) {
+    if (!park_on()) say_error(answer, "off", "parking is off: TORPOR_PARK=0, or a driver or GPU without virtual memory management.");
+    else if (pthread_mutex_trylock(&at_work)) say_error(answer, "busy", "another command is at it: the process is %s.", state_name());
+    else return 1;
+    return 0;
+}
+
+static void end(enum park_state new) {
+    atomic_store(&state, new);
+    pthread_mutex_unlock(&at_work);
+}
+
+/* 0: there is not enough, and why. */
+static int make_room(uint64_t bytes, const char *path, struct answer *answer) {
+    switch (arena_prepare(bytes, path)) {
+    case ARENA_READY: return 1;
+    case ARENA_NO_FILE: say_error(answer, "arena", "%s cannot be made: %s. Nothing was parked.", path, strerror(errno)); return 0;
+    case ARENA_DISK_FULL: say_error(answer, "arena", "%s cannot hold %llu bytes: %s. Nothing was parked.", path, (unsigned long long)bytes, strerror(errno)); return 0;
+    default: say_error(answer, "host-memory", "%llu bytes of host memory cannot be had: %s. Nothing was parked.", (unsigned long long)bytes, strerror(errno)); return 0;
+    }
+}
+
+void park_prepare(struct answer *answer) {
+    if (!begin(answer)) return;
+    uint64_t begun = clock_ns();
+    enum park_state now = atomic_load(&state);
+    if (now != RUNNING) say_error(answer, "parked", "the process is parked already.");
+    else if (make_room(blocks_extent().parkable, NULL, answer))
+        say_ok(answer, "arena_bytes=%llu seconds=%.6f", (unsigned long long)arena_size(), seconds(begun, clock_ns()));
+    end(now);
+}
+
+static int shut(uint64_t timeout_ms, struct answer *answer) {
+    CUresult error = CUDA_SUCCESS;
+    switch (gate_close(timeout_ms * 1000000, &error)) {
+    case GATE_CLOSED: return 1;
+    case GATE_CAPTURE: say_error(answer, "busy", "a stream is being captured. Try again when the capture has ended."); return 0;
+    case GATE_BUSY: say_error(answer, "busy", "the GPU's work did not end within %llu ms. The process goes on.", (unsigned long long)timeout_ms); return 0;
+    default: say_error(answer, "driver", "a context of the process is not sound: cuCtxSynchronize answers %d. The process goes on.", (int)error); return 0;
+    }
+}
+
+static void reopen(void) {
+    allocations_defer(0);
+    allocations_sweep();
+    gate_open();
+}
+
+struct times { uint64_t begun, shut, ready, copied, gone; };
+
+/* With the gate closed. */
+static int move_out(const char *path, struct times *times, struct answer *answer) {
+    struct failure failure = {0};
+    pools_empty();
+    if (!parcel_pack(&parcel)) return say_error(answer, "host-memory", "no host memory for the list of blocks. Nothing was parked."), 0;
+    if (!make_room(parcel.bytes, path, answer)) return parcel_forget(&parcel), 0;
+    times->ready = clock_ns();
+    int good = parcel_copy_out(&parcel, arena_base(), &failure);
+    times->copied = clock_ns();
+    if (good) return parcel_release(&parcel, arena_base()), 1;
+    say_error(answer, "driver", "%s answers %d. Nothing was parked.", failure.call, (int)failure.result);
+    parcel_forget(&parcel);
+    return 0;
+}
+
+static int park(uint64_t timeout_ms, const char *path, struct answer *answer) {
+    struct times times = {.begun = clock_ns()};
+    if (!make_room(blocks_extent().parkable, path, answer)) return 0;
+    uint64_t prepared = clock_ns();
+    if (!shut(timeout_ms, answer)) return 0;
+    times.shut = clock_ns();
+    allocations_defer(1);
+    if (!move_out(path, &times, answer)) return reopen(), 0;
+    limits_lower();
+    times.gone = clock_ns();
+    count_passage(PARKED, parcel.bytes, times.gone - times.begun);
+    say_ok(answer, "bytes=%llu blocks=%llu left_bytes=%llu wait_seconds=%.6f arena_seconds=%.6f copy_seconds=%.6f release_seconds=%.6f seconds=%.6f gbps=%.2f",
+           (unsigned long long)parcel.bytes, (unsigned long long)parcel.count, (unsigned long long)blocks_extent().left, seconds(prepared, times.shut),
+           seconds(times.begun, prepared) + seconds(times.shut, times.ready), seconds(times.ready, times.copied), seconds(times.copied, times.gone),
+           seconds(times.begun, times.gone), rate(parcel.bytes, times.ready, times.copied));
+    return 1;
+}
+
+void park_park(uint64_t timeout_ms, const char *path, struct answer *answer) {
+    if (!begin(answer)) return;
+    if (atomic_load(&state) == PARKED_STATE) return say_error(answer, "parked", "the process is parked already."), end(PARKED_STATE);
+    atomic_store(&state, PARKING);
+    int parked = park(timeout_ms, path, answer);
+    if (!parked) arena_done();
+    end(parked ? PARKED_STATE : RUNNING);
+}
+
+static void say_short(struct answer *answer, const struct failure *failure) {
+    if (failure->missing) say_error(answer, "device-memory", "missing=%llu bytes on device %d. Nothing is lost: free them and unpark again.", (unsigned long long)failure->missing, failure->device);
+    else say_error(answer, failure->result == CUDA_ERROR_OUT_OF_MEMORY ? "device-memory" : "driver", "%s%s answers %d. Nothing is lost: unpark again.",
+                   failure->result == CUDA_ERROR_OUT_OF_MEMORY ? "missing=0 bytes are known, but " : "", failure->call, (int)failure->result);
+}
+
+static int move_in(struct times *times, struct answer *answer) {
+    struct failure failure = {.call = "cuCtxSetLimit"};
+    allocations_sweep(); /* what was freed meanwhile is not brought back */
+    if (!parcel_repack(&parcel)) return say_error(answer, "host-memory", "no host memory for the list of blocks. Nothing is lost: unpark again."), 0;
+    int good = parcel_has_room(&parcel, &failure) && !(failure.result = limits_restore());
+    if (!good) return say_short(answer, &failure), 0;
+    good = parcel_map(&parcel, &failure);
+    times->ready = clock_ns();
+    good = good && parcel_fill(&parcel, &failure);
+    times->copied = clock_ns();
+    if (!good) limits_lower(), say_short(answer, &failure);
+    return good;
+}
+
+static int unpark(struct answer *answer) {
+    struct times times = {.begun = clock_ns()};
+    if (!move_in(&times, answer)) return 0;
+    uint64_t bytes = parcel.bytes, count = parcel.count;
+    parcel_forget(&parcel);
+    reopen();
+    arena_done();
+    times.gone = clock_ns();
+    count_passage(UNPARKED, bytes, times.gone - times.begun);
+    say_ok(answer, "bytes=%llu blocks=%llu map_seconds=%.6f copy_seconds=%.6f seconds=%.6f gbps=%.2f", (unsigned long long)bytes, (unsigned long long)count,
+           seconds(times.begun, times.ready), seconds(times.ready, times.copied), seconds(times.begun, times.gone), rate(bytes, times.ready, times.copied));
+    return 1;
+}
+
+void park_unpark(struct answer *answer) {
+    if (!begin(answer)) return;
+    if (atomic_load(&state) != PARKED_STATE) return say_error(answer, "running", "the process is not parked."), end(RUNNING);
+    atomic_store(&state, UNPARKING);
+    end(unpark(answer) ? RUNNING : PARKED_STATE);
+}
+
+void park_release(struct answer *answer) {
+    if (!begin(answer)) return;
+    enum park_state now = atomic_load(&state);
+    if (now != RUNNING) say_error(answer, "parked", "the process is parked: its host memory holds what is to come back.");
+    else say_ok(answer, "arena_bytes=%llu", (unsigned long long)arena_release());
+    end(now);
+}
+
+void park_end(void) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += EXIT_SECONDS;
+    pthread_mutex_timedlock(&at_work, &until);
+}
+
+/* What was parked is the parent's. */
+void park_after_fork(void) {
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    at_work = unlocked;
+    atomic_store(&state, RUNNING);
+    parcel = (struct parcel){0};
+}

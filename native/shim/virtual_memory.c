@@ -1,0 +1,70 @@
+#include "virtual_memory.h"
+
+size_t granules(size_t bytes) { return (bytes + GRANULE - 1) / GRANULE * GRANULE; }
+
+CUresult map_allow(CUdeviceptr base, size_t size, uint64_t readers, uint64_t writers) {
+    CUmemAccessDesc list[MAX_DEVICES];
+    size_t count = 0;
+    for (int device = 0; device < MAX_DEVICES; device++) {
+        int writes = writers >> device & 1;
+        if (!writes && !(readers >> device & 1)) continue;
+        list[count++] = (CUmemAccessDesc){{CU_MEM_LOCATION_TYPE_DEVICE, device}, writes ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_READ};
+    }
+    return count ? driver()->cuMemSetAccess(base, size, list, count) : CUDA_SUCCESS;
+}
+
+static unsigned char reachable_by_network(CUdevice device) {
+    int can = 0;
+    return !driver()->cuDeviceGetAttribute(&can, CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED, device) && can;
+}
+
+CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors) {
+    const struct driver *d = driver();
+    *piece = (struct piece_of_device){.size = size, .readers = accessors, .writers = accessors,
+        .prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}, .allocFlags.gpuDirectRDMACapable = reachable_by_network(device)}};
+    CUresult result = d->cuMemCreate(&piece->handle, size, &piece->prop, 0);
+    if (result) return result;
+    if ((result = d->cuMemAddressReserve(&piece->base, size, 0, 0, 0))) goto release;
+    if ((result = d->cuMemMap(piece->base, size, 0, piece->handle, 0))) goto free_address;
+    if (!(result = map_allow(piece->base, size, piece->readers, piece->writers))) return CUDA_SUCCESS;
+    d->cuMemUnmap(piece->base, size);
+free_address:
+    d->cuMemAddressFree(piece->base, size);
+release:
+    d->cuMemRelease(piece->handle);
+    return result;
+}
+
+void piece_drop(const struct piece_of_device *piece) {
+    const struct driver *d = driver();
+    d->cuMemUnmap(piece->base, piece->size);
+    d->cuMemRelease(piece->handle);
+    d->cuMemAddressFree(piece->base, piece->size);
+}
+
+int piece_register(const struct piece_of_device *piece, const struct request *request) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct block *block = block_add(piece->handle, &piece->prop, piece->size);
+    struct mapping *mapping = block ? mapping_add(piece->base, block) : NULL;
+    if (block && !mapping) block_remove(block);
+    if (mapping) {
+        mapping->readers = piece->readers;
+        mapping->writers = piece->writers;
+        mapping->request = *request;
+    }
+    pthread_rwlock_unlock(&blocks_lock);
+    return mapping != NULL;
+}
+
+struct mapping *allocation_at(CUdeviceptr base) {
+    struct mapping *mapping = mapping_at(base);
+    return mapping && mapping->base == base && mapping->request.bytes && !mapping->request.freed ? mapping : NULL;
+}
+
+void piece_unregister(struct mapping *allocation, struct piece_of_device *piece, struct request *request) {
+    struct block *block = allocation->block;
+    *piece = (struct piece_of_device){allocation->base, allocation->size, block->handle, block->prop, allocation->readers, allocation->writers};
+    *request = allocation->request;
+    mapping_remove(allocation);
+    block_remove(block);
+}
