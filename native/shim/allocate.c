@@ -184,7 +184,7 @@ static void drop_all(int (*matches)(const struct mapping *, const void *), const
     CUdeviceptr from = 0;
     while (take_next(&from, matches, argument, &one)) {
         pool_forget(&one.piece, &one.request);
-        if (one.parked) driver()->cuMemAddressFree(one.piece.base, one.piece.size);
+        if (one.parked) piece_free_address(&one.piece);
         else piece_drop(&one.piece);
     }
 }

@@ -22,6 +22,8 @@ struct block *block_of_handle(CUmemGenericAllocationHandle handle) {
     return index && index < named_count ? named[index] : NULL;
 }
 
+int handle_looks_ours(CUmemGenericAllocationHandle handle) { return handle >> 48 == mark >> 48; }
+
 struct block *block_first(void) { return blocks; }
 
 struct block *block_add(CUmemGenericAllocationHandle handle, const CUmemAllocationProp *prop, size_t size) {

@@ -60,7 +60,8 @@ extern pthread_rwlock_t blocks_lock;
 
 /* The program's handles are ours: the driver's change when a block comes back. */
 CUmemGenericAllocationHandle block_handle(struct block *block);
-struct block *block_of_handle(CUmemGenericAllocationHandle handle); /* NULL: it is none of ours */
+struct block *block_of_handle(CUmemGenericAllocationHandle handle); /* NULL: it is none of ours, or no longer */
+int handle_looks_ours(CUmemGenericAllocationHandle handle); /* the driver must not see it, even if it stands for nothing any more */
 
 /* With the lock, to write. */
 struct block *block_add(CUmemGenericAllocationHandle handle, const CUmemAllocationProp *prop, size_t size); /* NULL: out of memory */

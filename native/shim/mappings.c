@@ -11,14 +11,19 @@ enum { TILE_POOL = 1 /* CU_MEM_CREATE_USAGE_TILE_POOL */ };
 /* With the lock. Neither the program nor an address needs it any more. */
 static int is_unused(const struct block *block) { return !block->references && !block->mappings; }
 
-/* Known to the shim: the driver's handle. All others are the driver's already. */
-static CUmemGenericAllocationHandle real(CUmemGenericAllocationHandle handle) {
+/* The driver's handle: of a block, or the handle itself where the shim has not made it. 0: it stands for nothing any more. */
+static int find_real(CUmemGenericAllocationHandle handle, CUmemGenericAllocationHandle *real) {
     pthread_rwlock_rdlock(&blocks_lock);
     struct block *block = block_of_handle(handle);
-    CUmemGenericAllocationHandle known = block ? block->handle : handle;
+    *real = block ? block->handle : handle;
     pthread_rwlock_unlock(&blocks_lock);
-    return known;
+    return block || !handle_looks_ours(handle);
 }
+
+#define WITH_REAL(handle, call) ({ \
+        CUmemGenericAllocationHandle real; \
+        find_real(handle, &real) ? (call) : CUDA_ERROR_INVALID_VALUE; \
+    })
 
 static int is_recorded(const CUmemAllocationProp *prop) {
     return park_on() && prop->type == CU_MEM_ALLOCATION_TYPE_PINNED && prop->location.type == CU_MEM_LOCATION_TYPE_DEVICE && prop->location.id >= 0 &&
@@ -48,12 +53,13 @@ static int release(CUmemGenericAllocationHandle handle, CUresult *result) {
     pthread_rwlock_wrlock(&blocks_lock);
     struct block *block = block_of_handle(handle);
     CUmemGenericAllocationHandle last = 0;
-    *result = CUDA_SUCCESS;
+    int ours = block || handle_looks_ours(handle);
+    *result = ours && !block ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
     if (block && !block->references) *result = CUDA_ERROR_INVALID_VALUE;
     else if (block && (--block->references, is_unused(block))) last = block->handle, block_remove(block);
     pthread_rwlock_unlock(&blocks_lock);
     if (last) *result = driver()->cuMemRelease(last);
-    return block != NULL;
+    return ours;
 }
 
 EXPORT CUresult cuMemRelease(CUmemGenericAllocationHandle handle) {
@@ -78,7 +84,7 @@ EXPORT CUresult cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemG
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
-    CUresult result = d->cuMemMap(address, size, offset, real(handle), flags);
+    CUresult result = WITH_REAL(handle, d->cuMemMap(address, size, offset, real, flags));
     if (!result) map_recorded(address, handle);
     order_leave(giving);
     return result;
@@ -197,7 +203,7 @@ EXPORT CUresult cuMemExportToShareableHandle(void *shareable, CUmemGenericAlloca
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
-    CUresult result = d->cuMemExportToShareableHandle(shareable, real(handle), type, flags);
+    CUresult result = WITH_REAL(handle, d->cuMemExportToShareableHandle(shareable, real, type, flags));
     if (!result) stay(handle);
     order_leave(giving);
     return result;
@@ -207,7 +213,7 @@ EXPORT CUresult cuMulticastBindMem(CUmemGenericAllocationHandle multicast, size_
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
-    CUresult result = d->cuMulticastBindMem(multicast, at, real(handle), offset, size, flags);
+    CUresult result = WITH_REAL(handle, d->cuMulticastBindMem(multicast, at, real, offset, size, flags));
     if (!result) stay(handle);
     order_leave(giving);
     return result;
@@ -217,7 +223,7 @@ EXPORT CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
-    CUresult result = d->cuMemGetAllocationPropertiesFromHandle(prop, real(handle));
+    CUresult result = WITH_REAL(handle, d->cuMemGetAllocationPropertiesFromHandle(prop, real));
     order_leave(giving);
     return result;
 }

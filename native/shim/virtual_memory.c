@@ -18,18 +18,27 @@ static unsigned char reachable_by_network(CUdevice device) {
     return !driver()->cuDeviceGetAttribute(&can, CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED, device) && can;
 }
 
+/* Between two gaps: a copy that runs over an end must not run into a neighbour, which the driver would take for the same memory. */
+static CUresult reserve(struct piece_of_device *piece) {
+    CUresult result = driver()->cuMemAddressReserve(&piece->base, piece->size + 2 * GRANULE, 0, 0, 0);
+    piece->base += GRANULE;
+    return result;
+}
+
+void piece_free_address(const struct piece_of_device *piece) { driver()->cuMemAddressFree(piece->base - GRANULE, piece->size + 2 * GRANULE); }
+
 CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors) {
     const struct driver *d = driver();
     *piece = (struct piece_of_device){.size = size, .readers = accessors, .writers = accessors,
         .prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}, .allocFlags.gpuDirectRDMACapable = reachable_by_network(device)}};
     CUresult result = d->cuMemCreate(&piece->handle, size, &piece->prop, 0);
     if (result) return result;
-    if ((result = d->cuMemAddressReserve(&piece->base, size, 0, 0, 0))) goto release;
+    if ((result = reserve(piece))) goto release;
     if ((result = d->cuMemMap(piece->base, size, 0, piece->handle, 0))) goto free_address;
     if (!(result = map_allow(piece->base, size, piece->readers, piece->writers))) return CUDA_SUCCESS;
     d->cuMemUnmap(piece->base, size);
 free_address:
-    d->cuMemAddressFree(piece->base, size);
+    piece_free_address(piece);
 release:
     d->cuMemRelease(piece->handle);
     return result;
@@ -39,7 +48,7 @@ void piece_drop(const struct piece_of_device *piece) {
     const struct driver *d = driver();
     d->cuMemUnmap(piece->base, piece->size);
     d->cuMemRelease(piece->handle);
-    d->cuMemAddressFree(piece->base, piece->size);
+    piece_free_address(piece);
 }
 
 int piece_register(const struct piece_of_device *piece, const struct request *request) {

@@ -19,6 +19,7 @@ struct piece_of_device {
 
 CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors); /* all or nothing */
 void piece_drop(const struct piece_of_device *piece);
+void piece_free_address(const struct piece_of_device *piece); /* of what is not mapped any more */
 int piece_register(const struct piece_of_device *piece, const struct request *request); /* 0: out of host memory */
 
 /* Takes the allocation out of the register, if there is one of the program's with this address. With the lock, to write. */

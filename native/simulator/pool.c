@@ -230,6 +230,7 @@ static CUresult allocate(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, 
     CUresult result = find_stream(handle, &stream, CUDA_ERROR_NOT_SUPPORTED);
     if (result) return result;
     if (bytes > driver.machine->memory) return CUDA_ERROR_OUT_OF_MEMORY;
+    if (!bytes) return *address = 0, CUDA_SUCCESS;
     pthread_rwlock_wrlock(&memory);
     if (!pool) pool = current_of(stream->context->device);
     else if (!known(pool)) result = CUDA_ERROR_INVALID_VALUE;
@@ -239,11 +240,11 @@ static CUresult allocate(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, 
 }
 
 CUresult do_cuMemAllocAsync(CUdeviceptr *address, size_t bytes, CUstream stream) {
-    return address && bytes ? allocate(address, bytes, NULL, stream) : CUDA_ERROR_INVALID_VALUE;
+    return address ? allocate(address, bytes, NULL, stream) : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult do_cuMemAllocFromPoolAsync(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstream stream) {
-    return address && bytes && pool ? allocate(address, bytes, pool, stream) : CUDA_ERROR_INVALID_VALUE;
+    return address && pool ? allocate(address, bytes, pool, stream) : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* A pool that was destroyed waits for its last free. */
@@ -289,7 +290,7 @@ static CUresult free_range(struct range *range, CUstream stream) {
 CUresult do_cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
     CUstream stream;
     CUresult result = find_stream(handle, &stream, CUDA_ERROR_INVALID_VALUE);
-    if (result) return result;
+    if (result || !address) return result;
     pthread_rwlock_wrlock(&memory);
     struct range *range = range_at(address);
     if (range && range->chunk) result = free_part(range, address, stream);

@@ -29,16 +29,28 @@ static inline int holds_back(const char *thread, int signal) {
     return strtoull(thread_status(thread, "SigBlk:\t", line, sizeof line), NULL, 16) >> (signal - 1) & 1;
 }
 
-/* How many of the shim's a signal can reach; 0 for all. */
+/* How many of the shim's a signal can reach. */
 static inline int shim_threads_open_to(int signal) {
     int count = 0;
     DIR *tasks = opendir("/proc/self/task");
-    for (struct dirent *entry; (entry = readdir(tasks));) count += is_shims(entry->d_name) && !(signal && holds_back(entry->d_name, signal));
+    for (struct dirent *entry; (entry = readdir(tasks));) count += is_shims(entry->d_name) && !holds_back(entry->d_name, signal);
     closedir(tasks);
     return count;
 }
 
-static inline int shim_threads(void) { return shim_threads_open_to(0); }
+/* But for the one that listens, which is there as soon as CUDA is. */
+static inline int is_listening(const char *thread) {
+    char line[256];
+    return !strcmp(thread_status(thread, "Name:\t", line, sizeof line), "torpor-control\n");
+}
+
+static inline int shim_threads(void) {
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *entry; (entry = readdir(tasks));) count += is_shims(entry->d_name) && !is_listening(entry->d_name);
+    closedir(tasks);
+    return count;
+}
 
 /* A thread that has ended is still listed for a moment. */
 static inline int shim_threads_become(int wanted) {
