@@ -123,6 +123,7 @@ public final class Shim {
         String joined = joined(environment.get(PRELOAD));
         environment.put(PRELOAD, joined);
         environment.putAll(options.environment());
+        options.leanEnvironment().forEach(environment::putIfAbsent);
     }
 
     private String joined(@Nullable String present) {
