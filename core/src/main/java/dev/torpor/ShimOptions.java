@@ -171,7 +171,7 @@ public final class ShimOptions {
     /**
      * Whether contexts are made leaner: {@code CUDA_DEVICE_MAX_CONNECTIONS=1} and {@code CUDA_SCALE_LAUNCH_QUEUES=0.25x}, where the
      * program's environment does not set them already. The driver then has less to save: its checkpoint and restore of a parked
-     * PyTorch process took 77 and 77 ms instead of 147 and 145 ms (H100). The price is one hardware queue instead of eight, so that
+     * context were measured at 77 and 77 ms instead of 147 and 145 ms. The price is one hardware queue instead of eight, so that
      * kernels of different streams wait for each other more often, and a quarter of the room for launches that are not yet done. Off
      * by default.
      */
