@@ -79,7 +79,7 @@ final class ShimSettings {
             description = {
                 "Have cheaper contexts: CUDA_DEVICE_MAX_CONNECTIONS=1 and CUDA_SCALE_LAUNCH_QUEUES=0.25x, unless they are set.",
                 "The driver's checkpoint and restore of a parked process then take half as long (77 and 77 ms instead of 147 and"
-                        + " 145 on an H100); the price is one hardware queue instead of eight, so that kernels of different"
+                        + " 145); the price is one hardware queue instead of eight, so that kernels of different"
                         + " streams wait for each other more often. Default: off."
             })
     private boolean lean;
