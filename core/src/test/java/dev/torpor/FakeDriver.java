@@ -60,6 +60,11 @@ final class FakeDriver {
         return cuda().process(pid);
     }
 
+    /** With what another place than /proc tells of it. */
+    GpuProcess process(ProcFs proc) {
+        return GpuProcess.open(cuda(), proc, pid);
+    }
+
     CudaDriver driver() {
         return (CudaDriver) Proxy.newProxyInstance(
                 getClass().getClassLoader(),

@@ -9,7 +9,7 @@ import picocli.CommandLine.Option;
 
 @Command(
         name = "state",
-        description = "Asks the driver for the state of processes, and tells the shim that they carry.")
+        description = "Asks the driver, and the shim where there is one, for the state of processes; tells the shim that they carry.")
 final class StateCommand extends ProcessCommand {
     @Option(
             names = "--step-timeout",
