@@ -92,6 +92,15 @@ static void copyBenchMeasuresAndVerifies(void) {
     EXPECT_IS(64, status);
 }
 
+static void callBenchTimesLaunchesAndAllocations(void) {
+    int status;
+    const char *text = output_of("programs/call-bench < /dev/null", &status);
+    EXPECT_IS(0, status);
+    EXPECT(!strncmp(text, "READY pid=", 10));
+    text = output_of("sh -c \"echo launch 300 | programs/call-bench | tail -1\"", &status);
+    EXPECT(!strncmp(text, "OK us=", 6));
+}
+
 static void copyBenchFindsWhatWasNotCopied(void) {
     int status;
     if (getenv("TORPOR_REAL_DRIVER")) return;
@@ -110,5 +119,6 @@ int main(void) {
     RUN(stateQueryMeasuresTheQuery);
     RUN(copyBenchMeasuresAndVerifies);
     RUN(copyBenchFindsWhatWasNotCopied);
+    RUN(callBenchTimesLaunchesAndAllocations);
     return summary();
 }

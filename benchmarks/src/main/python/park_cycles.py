@@ -17,6 +17,7 @@ from parking import MIB, Worker, commands, goal, median, need, reply
 CYCLES, WARM = 200, 10
 THREADS, TURNS = 8, 10
 DEVICE_SLACK, HOST_SLACK = 16, 64  # MiB: what the allocators of Python and PyTorch may hold more or less of
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(MIB)}  # what is freed is given back, and does not look like a loss
 
 
 def main(arguments, device):
@@ -61,7 +62,7 @@ def summary(answers, before, after):
 
 def torch_program(arguments, device, cycles):
     words = [sys.executable, os.path.abspath(__file__), "--worker"]
-    plain, shim = Worker(words), Worker(words, arguments.library)
+    plain, shim = Worker(words, None, MALLOC), Worker(words, arguments.library, MALLOC)
     try:
         plain.answer()
         alone = plain.ask("round")["digest"]
@@ -87,7 +88,7 @@ def torch_program(arguments, device, cycles):
 
 def c_program(arguments, device, cycles):
     memory = "64M" if arguments.quick else "1G"
-    target = Worker([parking.native(arguments.library, "torpor-target"), "--memory", memory, "--chunk", "16M"], arguments.library)
+    target = Worker([parking.native(arguments.library, "torpor-target"), "--memory", memory, "--chunk", "16M"], arguments.library, MALLOC)
     try:
         target.line()
         chance = random.Random(8)
@@ -243,6 +244,7 @@ def worker():
             gc.collect()
             torch.cuda.synchronize()
             torch.cuda.empty_cache()
+            ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
             reply(resting=True)
         else:
             rounds = different = 0

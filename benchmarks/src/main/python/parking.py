@@ -183,7 +183,7 @@ class Worker:
         except OSError:
             pass
         try:
-            self.process.wait(60)
+            self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
