@@ -7,11 +7,14 @@
 /* Whether the shim makes an allocation of so many bytes in the current context, and on which device. */
 int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device);
 
+/* One that has failed says so at every call, and the driver's own allocation is to tell it. */
+int context_is_sound(void);
+
 /* A capture may forbid what the driver's own allocation would do. Harmless, and answers what that one would. */
 CUresult capture_permits(void);
 
-/* Frees while the gate is closed: the allocation goes when it opens. 0: the gate is open, or it is none of the shim's. */
-int allocation_free_later(CUdeviceptr address);
+/* Enters to free. NULL: the gate is closed, and the allocation goes when it opens. */
+struct giving *allocation_enter_to_free(CUdeviceptr address);
 void allocations_sweep(void); /* what was freed meanwhile. By whoever opens the gate, before */
 void allocations_defer(int defer);
 void allocations_context_gone(CUcontext context);

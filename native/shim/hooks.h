@@ -81,7 +81,7 @@
 
 /* What makes and frees device memory, and what is asked about it. */
 #define ALLOCATIONS(X) \
-    X(cuMemAlloc_v2, cuMemAlloc_v2) X(cuMemAllocPitch_v2, cuMemAllocPitch_v2) X(cuMemFree_v2, cuMemFree_v2) \
+    X(cuMemAlloc_v2, cuMemAlloc_v2) X(cuMemAllocPitch_v2, cuMemAllocPitch_v2) X(cuMemFree_v2, cuMemFree_v2) X(cuMemGetInfo_v2, cuMemGetInfo_v2) \
     X(cuMemGetAddressRange_v2, cuMemGetAddressRange_v2) X(cuPointerGetAttribute, cuPointerGetAttribute) X(cuPointerGetAttributes, cuPointerGetAttributes) \
     X(cuIpcGetMemHandle, cuIpcGetMemHandle) X(cuMemGetHandleForAddressRange, cuMemGetHandleForAddressRange) \
     X(cuCtxEnablePeerAccess, cuCtxEnablePeerAccess) X(cuCtxDisablePeerAccess, cuCtxDisablePeerAccess) \
@@ -115,7 +115,7 @@
 #define CALLED(X) \
     X(cuCtxGetCurrent, cuCtxGetCurrent) X(cuCtxSetCurrent, cuCtxSetCurrent) \
     X(cuCtxPushCurrent_v2, cuCtxPushCurrent_v2) X(cuCtxPopCurrent_v2, cuCtxPopCurrent_v2) X(cuCtxGetDevice, cuCtxGetDevice) \
-    X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) X(cuDeviceGetAttribute, cuDeviceGetAttribute) X(cuMemGetInfo_v2, cuMemGetInfo_v2) \
+    X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) X(cuDeviceGetAttribute, cuDeviceGetAttribute) \
     X(cuMemHostAlloc, cuMemHostAlloc) X(cuMemFreeHost, cuMemFreeHost) \
     X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamQuery, cuStreamQuery) X(cuStreamWaitEvent, cuStreamWaitEvent) \
     X(cuStreamIsCapturing, cuStreamIsCapturing) X(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode) \
@@ -130,7 +130,7 @@
 /* Without one of these the engine cannot work; every driver since CUDA 11.0 has them. */
 #define ENGINE_NEEDS(X) \
     CALLED(X) COPIES(X) X(cuStreamDestroy_v2, ) X(cuDevicePrimaryCtxRelease_v2, ) X(cuDevicePrimaryCtxRetain, ) X(cuPointerGetAttributes, ) X(cuStreamSynchronize, ) X(cuEventSynchronize, ) \
-    X(cuCtxSynchronize, ) X(cuMemGetAddressRange_v2, )
+    X(cuCtxSynchronize, ) X(cuMemGetAddressRange_v2, ) X(cuMemGetInfo_v2, )
 
 /* Without one of these nothing is parked; every driver since CUDA 11 has them. */
 #define PARKING_NEEDS(X) \

@@ -35,7 +35,7 @@ static int take(struct pool *p, size_t size, CUcontext context, CUstream stream,
         *piece = s->piece;
         if (s->event) driver()->cuEventDestroy_v2(s->event);
         free(s);
-    } else if (make_room(p, size), piece_make(piece, p->device, size, p->accessors)) return 0;
+    } else if (make_room(p, size), !context_is_sound() || piece_make(piece, p->device, size, p->accessors)) return 0;
     if (piece_register(piece, request)) return used_more(p, piece->size), 1;
     piece_drop(piece);
     return 0;
@@ -103,10 +103,8 @@ static void mark(struct spare *s, CUstream stream) {
     if (result) d->cuStreamSynchronize(stream);
 }
 
-/* What was allocated without a pool and is freed in a stream is nobody's afterwards. */
 static struct pool *owner_of(const struct request *request, CUdevice device) {
-    struct pool *p = pool_of(request, device);
-    return p || request->pool ? p : pool_add(NULL, device);
+    return request->pool ? pool_of(request, device) : pool_of_nobody(device);
 }
 
 static void add_spare(struct spare *s, const struct request *request) {
@@ -167,9 +165,8 @@ static int freed(CUdeviceptr address, CUstream stream, CUresult *result) {
         const struct driver *d = driver(); \
         CUresult result; \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
-        struct giving *giving = order_enter_memory_now(); \
-        if (!giving && allocation_free_later(address)) return CUDA_SUCCESS; \
-        if (!giving) giving = order_enter_memory(); \
+        struct giving *giving = allocation_enter_to_free(address); \
+        if (!giving) return CUDA_SUCCESS; \
         if (!freed(address, stream ? stream : standard, &result)) result = d->name(address, stream); \
         order_leave(giving); \
         return result; \

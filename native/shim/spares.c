@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+enum { KEPT_BYTES = 64 << 20 }; /* of nobody */
 enum { FITS_WITHIN = 8 /* a block may be larger than what it is used for by one part in so many */ };
 
 pthread_mutex_t pools_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -52,7 +53,7 @@ static int is_next_in(const struct spare *s, CUcontext context, CUstream stream)
 
 static int fits(const struct spare *s, size_t size) { return s->piece.size >= size && s->piece.size - size <= size / FITS_WITHIN; }
 
-static struct spare *unlink_at(struct pool *p, struct spare **link) {
+struct spare *spare_unlink(struct pool *p, struct spare **link) {
     struct spare *s = *link;
     *link = s->next;
     p->spare_bytes -= s->piece.size;
@@ -62,7 +63,7 @@ static struct spare *unlink_at(struct pool *p, struct spare **link) {
 /* The first that may be used: what was freed last comes first. */
 struct spare *spare_take(struct pool *p, size_t size, CUcontext context, CUstream stream) {
     for (struct spare **link = &p->spares; *link; link = &(*link)->next)
-        if (fits(*link, size) && (is_next_in(*link, context, stream) || is_done(*link))) return unlink_at(p, link);
+        if (fits(*link, size) && (is_next_in(*link, context, stream) || is_done(*link))) return spare_unlink(p, link);
     return NULL;
 }
 
@@ -85,7 +86,7 @@ void spares_trim(struct pool *p, uint64_t keep) {
         for (struct spare **link = &p->spares; *link; link = &(*link)->next)
             if (is_done(*link)) last = link;
         if (!last) return;
-        spare_drop(unlink_at(p, last));
+        spare_drop(spare_unlink(p, last));
     }
 }
 
@@ -113,6 +114,13 @@ struct pool *pool_of(const struct request *request, CUdevice device) {
     return NULL;
 }
 
+struct pool *pool_of_nobody(CUdevice device) {
+    static const struct request nobodys = {0};
+    struct pool *p = pool_of(&nobodys, device);
+    if (!p && (p = pool_add(NULL, device))) p->threshold = KEPT_BYTES;
+    return p;
+}
+
 /* While the gate is closed nothing is unmapped; a later wait does it. */
 static void trim_waited(void) {
     struct giving *giving = order_enter_memory_now();
@@ -127,7 +135,7 @@ int pools_give_up(CUdevice device) {
     for (struct pool *p = pools; p; p = p->next)
         while (p->device == device && p->spares) {
             if (p->spares->event) relaxed(driver()->cuEventSynchronize, p->spares->event);
-            spare_drop(unlink_at(p, &p->spares));
+            spare_drop(spare_unlink(p, &p->spares));
             dropped++;
         }
     spares_look_for_excess();
@@ -138,7 +146,7 @@ int pools_give_up(CUdevice device) {
 void pools_empty(void) {
     pthread_mutex_lock(&pools_mutex);
     for (struct pool *p = pools; p; p = p->next)
-        while (p->spares) spare_drop(unlink_at(p, &p->spares));
+        while (p->spares) spare_drop(spare_unlink(p, &p->spares));
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
 }
