@@ -1,5 +1,6 @@
 #include "allocate.h"
 #include "capture.h"
+#include "kept.h"
 #include "order.h"
 #include "park.h"
 #include "pool.h"

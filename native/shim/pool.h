@@ -9,11 +9,6 @@
 void pool_take_back(const struct piece_of_device *piece, const struct request *request);
 void pool_forget(const struct piece_of_device *piece, const struct request *request); /* it goes, and not into the pool */
 
-/* What was allocated without a pool and freed is kept for the next who wants just that, up to a small sum: making such memory takes
- * longer than the driver needs for its own. */
-int kept_take(CUdevice device, size_t size, uint64_t accessors, struct piece_of_device *piece); /* 0: there is none */
-void kept_put(const struct piece_of_device *piece); /* the GPU has done with it */
-
 int pools_give_up(CUdevice device); /* waits, then drops what is unused; how many blocks */
 void pools_empty(void);             /* of everything unused, after the GPU has done all */
 void pools_trim(void); /* to their thresholds */

@@ -1,5 +1,6 @@
 /* What a program hears about its memory: of an allocation that the shim has made, what the driver would say of its own. */
 #include "allocate.h"
+#include "kept.h"
 #include "order.h"
 #include "settings.h"
 #include "statistics.h"
@@ -24,6 +25,16 @@ EXPORT CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdevic
     if (base) *base = m.base;
     if (size) *size = m.request.bytes;
     return CUDA_SUCCESS;
+}
+
+/* What is kept for the next allocation is free to the program. */
+EXPORT CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
+    const struct driver *d = driver();
+    CUdevice device;
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    CUresult result = d->cuMemGetInfo_v2(free, total);
+    if (!result && !d->cuCtxGetDevice(&device) && device < MAX_DEVICES) *free += kept_bytes(device);
+    return result;
 }
 
 /* What is not the same for a mapping. */

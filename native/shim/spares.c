@@ -1,12 +1,12 @@
 #include "spares.h"
 #include "capture.h"
+#include "kept.h"
 #include "order.h"
 #include "pool.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { KEPT_BYTES = 64 << 20 }; /* of nobody */
 enum { FITS_WITHIN = 8 /* a block may be larger than what it is used for by one part in so many */ };
 
 pthread_mutex_t pools_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -53,7 +53,7 @@ static int is_next_in(const struct spare *s, CUcontext context, CUstream stream)
 
 static int fits(const struct spare *s, size_t size) { return s->piece.size >= size && s->piece.size - size <= size / FITS_WITHIN; }
 
-struct spare *spare_unlink(struct pool *p, struct spare **link) {
+static struct spare *unlink_at(struct pool *p, struct spare **link) {
     struct spare *s = *link;
     *link = s->next;
     p->spare_bytes -= s->piece.size;
@@ -63,7 +63,7 @@ struct spare *spare_unlink(struct pool *p, struct spare **link) {
 /* The first that may be used: what was freed last comes first. */
 struct spare *spare_take(struct pool *p, size_t size, CUcontext context, CUstream stream) {
     for (struct spare **link = &p->spares; *link; link = &(*link)->next)
-        if (fits(*link, size) && (is_next_in(*link, context, stream) || is_done(*link))) return spare_unlink(p, link);
+        if (fits(*link, size) && (is_next_in(*link, context, stream) || is_done(*link))) return unlink_at(p, link);
     return NULL;
 }
 
@@ -86,7 +86,7 @@ void spares_trim(struct pool *p, uint64_t keep) {
         for (struct spare **link = &p->spares; *link; link = &(*link)->next)
             if (is_done(*link)) last = link;
         if (!last) return;
-        spare_drop(spare_unlink(p, last));
+        spare_drop(unlink_at(p, last));
     }
 }
 
@@ -117,8 +117,7 @@ struct pool *pool_of(const struct request *request, CUdevice device) {
 struct pool *pool_of_nobody(CUdevice device) {
     static const struct request nobodys = {0};
     struct pool *p = pool_of(&nobodys, device);
-    if (!p && (p = pool_add(NULL, device))) p->threshold = KEPT_BYTES;
-    return p;
+    return p ? p : pool_add(NULL, device);
 }
 
 /* While the gate is closed nothing is unmapped; a later wait does it. */
@@ -130,12 +129,12 @@ static void trim_waited(void) {
 }
 
 int pools_give_up(CUdevice device) {
-    int dropped = 0;
+    int dropped = kept_give_up(device);
     pthread_mutex_lock(&pools_mutex);
     for (struct pool *p = pools; p; p = p->next)
         while (p->device == device && p->spares) {
             if (p->spares->event) relaxed(driver()->cuEventSynchronize, p->spares->event);
-            spare_drop(spare_unlink(p, &p->spares));
+            spare_drop(unlink_at(p, &p->spares));
             dropped++;
         }
     spares_look_for_excess();
@@ -144,9 +143,10 @@ int pools_give_up(CUdevice device) {
 }
 
 void pools_empty(void) {
+    for (CUdevice device = 0; device < MAX_DEVICES; device++) kept_give_up(device);
     pthread_mutex_lock(&pools_mutex);
     for (struct pool *p = pools; p; p = p->next)
-        while (p->spares) spare_drop(spare_unlink(p, &p->spares));
+        while (p->spares) spare_drop(unlink_at(p, &p->spares));
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
 }

@@ -27,12 +27,11 @@ extern pthread_mutex_t pools_mutex; /* of all that follows; taken before the blo
 struct pool *pool_find(CUmemoryPool handle); /* NULL: the shim does not serve it */
 struct pool *pool_add(CUmemoryPool handle, CUdevice device); /* NULL: out of memory */
 struct pool *pool_first(void);
-struct pool *pool_of_nobody(CUdevice device); /* NULL: out of memory */
+struct pool *pool_of_nobody(CUdevice device); /* what was allocated without a pool and freed in a stream. NULL: out of memory */
 struct pool *pool_of(const struct request *request, CUdevice device); /* where it was allocated, destroyed or not */
 
 const void *spare_thread(void); /* the calling thread's name */
 struct spare *spare_take(struct pool *pool, size_t size, CUcontext context, CUstream stream); /* out of the pool; NULL: none fits */
-struct spare *spare_unlink(struct pool *pool, struct spare **link);
 void spare_put(struct pool *pool, struct spare *spare);
 void spare_drop(struct spare *spare); /* taken out before */
 void spares_trim(struct pool *pool, uint64_t keep); /* what the GPU has done with, as far as there is more */
