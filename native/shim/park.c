@@ -60,6 +60,7 @@ void park_status(struct answer *answer) {
 
 static int begin(struct answer *answer) {
     if (!park_on()) say_error(answer, "off", "parking is off: TORPOR_PARK=0, or a driver or GPU without virtual memory management.");
+    else if (contexts_missed()) say_error(answer, "off", "parking is off: the process has had more than %d contexts at once.", MAX_CONTEXTS);
     else if (pthread_mutex_trylock(&at_work)) say_error(answer, "busy", "another command is at it: the process is %s.", state_name());
     else return 1;
     return 0;
