@@ -38,6 +38,16 @@ public final class AsyncGpuProcess {
         return start(Plan.resume(options));
     }
 
+    /** As {@link GpuProcess#park}. */
+    public CompletableFuture<Report> park() {
+        return start(Plan.park(Suspend.to(Level.PARK)));
+    }
+
+    /** As {@link GpuProcess#unpark(Resume)}. */
+    public CompletableFuture<Report> unpark(Resume options) {
+        return start(Plan.unpark(options));
+    }
+
     /** As {@link GpuProcess#lock}. */
     public CompletableFuture<Report> lock(Duration timeout) {
         return start(Plan.lock(Suspend.defaults().lockTimeout(timeout)));

@@ -1,5 +1,7 @@
 package dev.torpor;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
@@ -7,29 +9,56 @@ import org.jspecify.annotations.Nullable;
  * What a checkpointed process needs on the GPU, as its host memory tells. The driver keeps the contents in one private
  * anonymous mapping, populated when it is made, of the size that NVML reported for the process and about 10 MiB more; so the
  * largest anonymous mapping that is resident throughout is taken for it. A process with a larger one of its own is
- * overestimated, never underestimated.
+ * overestimated, never underestimated. The shim's arena is no buffer of the driver's: where one anonymous mapping can hold it, alone or
+ * merged with others, its size is taken off that one.
  */
 final class CheckpointBuffer {
+    /** A file or a shared mapping that is as large as the arena, or larger by less than a huge page, is taken for it. */
+    private static final long ARENA_EXCESS = 2 << 20;
+
     private CheckpointBuffer() {}
 
     /**
      * @param smaps the text of {@code /proc/PID/smaps}
+     * @param arena bytes of the shim's arena, wherever it is
      * @return bytes; empty if there is no such mapping
      */
-    static OptionalLong bytes(@Nullable String smaps) {
-        long largest = 0;
+    static OptionalLong bytes(@Nullable String smaps, long arena) {
+        List<Long> resident = new ArrayList<>();
+        boolean elsewhere = arena == 0;
         boolean anonymous = false;
         long size = 0;
         for (String line : smaps == null ? new String[0] : smaps.split("\n")) {
             if (isHeader(line)) {
                 anonymous = isPrivateAnonymous(line);
             } else if (line.startsWith("Size:")) {
-                size = kibibytes(line);
-            } else if (anonymous && line.startsWith("Rss:") && kibibytes(line) == size) {
-                largest = Math.max(largest, size);
+                size = kibibytes(line) * 1024;
+                elsewhere |= !anonymous && size >= arena && size <= arena + ARENA_EXCESS;
+            } else if (anonymous && line.startsWith("Rss:") && kibibytes(line) * 1024 == size) {
+                resident.add(size);
             }
         }
-        return largest == 0 ? OptionalLong.empty() : OptionalLong.of(largest * 1024);
+        if (!elsewhere) {
+            takeOff(resident, arena);
+        }
+        return resident.stream()
+                .mapToLong(Long::longValue)
+                .filter(bytes -> bytes > 0)
+                .max();
+    }
+
+    /** Off the smallest that can hold it; off none if none can. */
+    private static void takeOff(List<Long> resident, long arena) {
+        int smallest = -1;
+        for (int i = 0; i < resident.size(); i++) {
+            long bytes = resident.get(i);
+            if (bytes >= arena && (smallest < 0 || bytes < resident.get(smallest))) {
+                smallest = i;
+            }
+        }
+        if (smallest >= 0) {
+            resident.set(smallest, resident.get(smallest) - arena);
+        }
     }
 
     /** A header begins with an address range, other lines with a capitalised name and a colon. */

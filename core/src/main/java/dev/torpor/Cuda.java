@@ -283,7 +283,7 @@ public final class Cuda implements AutoCloseable {
      */
     public GpuProcess process(long pid) {
         requireVersion(CHECKPOINT_VERSION, "the checkpoint API", 570);
-        return GpuProcess.open(this, pid);
+        return GpuProcess.open(this, new ProcFs(), pid);
     }
 
     void requireVersion(int needed, String what, int release) {

@@ -9,6 +9,10 @@ import dev.torpor.driver.CudaResult;
  * @param sentence what was called on whom, the answer, what it means, what to do; without the state of the process
  */
 record Failure(Problem problem, String sentence) {
+    TorporException exception() {
+        return new TorporException(problem, sentence);
+    }
+
     static Failure of(CudaDriver driver, Preflight preflight, Plan plan, Step step, int result) {
         String call = step.function() + "(pid " + preflight.pid() + ") failed: " + Calls.words(driver, result) + ". ";
         if (!preflight.alive()) {
@@ -19,6 +23,7 @@ record Failure(Problem problem, String sentence) {
             case CHECKPOINT -> checkpoint(result, call);
             case RESTORE -> restore(plan, result, call);
             case UNLOCK -> other(result, call, "Resume it again.");
+            case PARK, UNPARK -> throw new AssertionError(step);
         };
     }
 

@@ -28,8 +28,8 @@ public final class GpuProcess {
         this.pid = pid;
     }
 
-    static GpuProcess open(Cuda cuda, long pid) {
-        Preflight preflight = Preflight.of(cuda, new ProcFs(), pid);
+    static GpuProcess open(Cuda cuda, ProcFs proc, long pid) {
+        Preflight preflight = Preflight.of(cuda, proc, pid);
         Transition.rehearse(cuda, preflight);
         return new GpuProcess(cuda, preflight, pid);
     }
@@ -40,15 +40,17 @@ public final class GpuProcess {
     }
 
     /**
-     * Asks the driver for the state (cuCheckpointProcessGetState). While a transition runs in the process, the driver answers
-     * only at its end.
+     * Asks the driver for the state (cuCheckpointProcessGetState), and where it says that the process runs, the shim in it, if there is
+     * one: so {@link ProcessState#PARKED} is an answer, while a process that is checkpointed is that, parked or not. While a transition
+     * runs in the process, the driver answers only at its end; the shim answers at once, or is given up after 10 s.
      *
      * @throws TorporException {@link Problem#NO_SUCH_PROCESS}, {@link Problem#PROCESS_REPLACED},
-     *     {@link Problem#NOT_A_CUDA_PROCESS}, {@link Problem#NO_PERMISSION}
+     *     {@link Problem#NOT_A_CUDA_PROCESS}, {@link Problem#NO_PERMISSION}; {@link Problem#UNRESPONSIVE} or {@link Problem#SHIM} if its
+     *     shim does not answer, or nothing that makes sense
      */
     public ProcessState state() {
         preflight.identify();
-        return preflight.state(Optional.empty());
+        return preflight.stateOfBoth(Optional.empty());
     }
 
     /**
@@ -58,7 +60,7 @@ public final class GpuProcess {
      */
     public ProcessState state(Duration limit) {
         preflight.identify();
-        return preflight.state(Optional.of(Timeouts.positive(limit)));
+        return preflight.stateOfBoth(Optional.of(Timeouts.positive(limit)));
     }
 
     /**
@@ -83,17 +85,17 @@ public final class GpuProcess {
     }
 
     /**
-     * The shim that the process carries, if it carries one. No driver is asked.
+     * The shim that the process carries, to talk to; empty if it carries none. No driver is asked.
      *
      * @throws TorporException {@link Problem#NO_SUCH_PROCESS}, {@link Problem#PROCESS_REPLACED}, {@link Problem#NO_PERMISSION}
      */
-    public Optional<Shim.Loaded> shim() {
+    public Optional<ShimControl> shim() {
         preflight.identify();
-        return new ShimScan(preflight.proc()).of(pid);
+        return new ShimScan(preflight.proc()).of(pid).map(loaded -> preflight.shim());
     }
 
     /**
-     * Suspends a running or locked process with the default options.
+     * Suspends a process to {@link Level#CHECKPOINT} with the default options.
      *
      * @throws TorporException as {@link #suspend(Suspend)}
      */
@@ -102,18 +104,20 @@ public final class GpuProcess {
     }
 
     /**
-     * Suspends a running or locked process.
+     * Suspends a process: to {@link Level#PARK} one that runs, to {@link Level#CHECKPOINT} one that runs, is parked or is locked. On
+     * the way to a checkpoint a running process is parked first, where its shim can do that; {@link Report#driverOnly} says why not.
      *
      * @throws TorporException one that {@link #state()} throws; {@link Problem#WRONG_STATE}; {@link Problem#MPS_CLIENT};
-     *     {@link Problem#HOST_MEMORY}; {@link Problem#LOCK_TIMEOUT}; {@link Problem#NOT_SUPPORTED};
-     *     {@link Problem#UNRESPONSIVE}; {@link Problem#DRIVER}. Unless its report says otherwise, the process runs on.
+     *     {@link Problem#HOST_MEMORY}; {@link Problem#LOCK_TIMEOUT}; {@link Problem#NOT_SUPPORTED}; {@link Problem#ARENA};
+     *     {@link Problem#UNRESPONSIVE}; {@link Problem#SHIM}; {@link Problem#DRIVER}; {@link Problem#NO_SHIM} where it is to be parked
+     *     and no shim listens. Unless its report says otherwise, the process runs on.
      */
     public Report suspend(Suspend options) {
         return run(Plan.suspend(options));
     }
 
     /**
-     * Resumes a checkpointed or locked process with the default options.
+     * Resumes a checkpointed, locked or parked process with the default options.
      *
      * @throws TorporException as {@link #resume(Resume)}
      */
@@ -122,14 +126,39 @@ public final class GpuProcess {
     }
 
     /**
-     * Resumes a checkpointed or locked process.
+     * Resumes a checkpointed, locked or parked process. Room for all of it is looked for before the driver restores it. Where the unpark
+     * at the end fails all the same, the process stays parked, and another resume only unparks.
      *
      * @throws TorporException one that {@link #state()} throws; {@link Problem#WRONG_STATE}; {@link Problem#DEVICE_MEMORY};
-     *     {@link Problem#DEVICE_MAP}; {@link Problem#RESTORE_FAILED}; {@link Problem#UNRESPONSIVE}; {@link Problem#DRIVER}. The
-     *     report tells the state of the process.
+     *     {@link Problem#DEVICE_MAP}; {@link Problem#RESTORE_FAILED}; {@link Problem#UNRESPONSIVE}; {@link Problem#SHIM};
+     *     {@link Problem#DRIVER}. The report tells the state of the process.
      */
     public Report resume(Resume options) {
         return run(Plan.resume(options));
+    }
+
+    /**
+     * One step: parks a running process, as a suspend to {@link Level#PARK} does.
+     *
+     * @throws TorporException as {@link #suspend(Suspend)}
+     */
+    public Report park() {
+        return run(Plan.park(Suspend.to(Level.PARK)));
+    }
+
+    /**
+     * One step: unparks a parked process that is neither locked nor checkpointed. Where it fails, the process stays parked, and it can be
+     * done again.
+     *
+     * @throws TorporException as {@link #resume(Resume)}, and {@link Problem#NO_SHIM}
+     */
+    public Report unpark(Resume options) {
+        return run(Plan.unpark(options));
+    }
+
+    /** As {@link #unpark(Resume)}, with the default options. */
+    public Report unpark() {
+        return unpark(Resume.defaults());
     }
 
     /**
@@ -190,10 +219,18 @@ public final class GpuProcess {
         return new AsyncGpuProcess(this, listener);
     }
 
+    ReentrantLock ownLock() {
+        return lock;
+    }
+
+    Transition transition(Plan plan) {
+        return new Transition(cuda, preflight, plan);
+    }
+
     Report run(Plan plan) {
         lock.lock();
         try {
-            return new Transition(cuda, preflight, plan).run();
+            return transition(plan).run();
         } finally {
             lock.unlock();
         }

@@ -40,6 +40,14 @@ record Plan(
                 "resume", null, ProcessState.RUNNING, false, Suspend.defaults(), up, up.stepTimeout(), up.listener());
     }
 
+    static Plan park(Suspend down) {
+        return step(Step.PARK, down, Resume.defaults());
+    }
+
+    static Plan unpark(Resume up) {
+        return step(Step.UNPARK, Suspend.defaults(), up);
+    }
+
     static Plan lock(Suspend down) {
         return step(Step.LOCK, down, Resume.defaults());
     }
@@ -57,7 +65,7 @@ record Plan(
     }
 
     private static Plan step(Step step, Suspend down, Resume up) {
-        boolean undo = step == Step.LOCK || step == Step.CHECKPOINT;
+        boolean undo = step == Step.PARK || step == Step.LOCK || step == Step.CHECKPOINT;
         return new Plan(
                 step.toString(),
                 step,
@@ -76,11 +84,53 @@ record Plan(
                 : new Plan(operation, only, goal, undo, down, up, stepTimeout, Optional.of(other));
     }
 
-    /** The steps from a state; none if no steps lead on from there. */
-    List<Step> steps(ProcessState start) {
+    /** Whether it cannot be done without the shim. */
+    boolean needsShim() {
+        return goal.equals(ProcessState.PARKED) || only == Step.UNPARK;
+    }
+
+    /** Whether it takes the whole way down to {@link Level#CHECKPOINT}, with the shim or without. */
+    boolean suspends() {
+        return undo && only == null && !needsShim();
+    }
+
+    /** Whether it cannot begin while a shim that is there does not tell its state. */
+    boolean mustKnow(ProcessState driver) {
+        return only == null ? undo || driver.equals(ProcessState.RUNNING) : only.byShim();
+    }
+
+    /** Whether the shim is asked at all. */
+    boolean asksShim() {
+        return down.parking();
+    }
+
+    /**
+     * The steps from where a process stands; none if no steps lead on from there.
+     *
+     * @param parkable whether a shim is there to park it
+     */
+    List<Step> steps(Standing start, boolean parkable) {
         if (only != null) {
-            return only.from().equals(start) ? List.of(only) : List.of();
+            ProcessState from = only.byShim() ? start.state() : start.driver();
+            return only.from().equals(from) ? List.of(only) : List.of();
         }
-        return Step.path(start, goal);
+        if (start.driver().equals(ProcessState.RUNNING) && start.isMoving()) {
+            return List.of();
+        }
+        if (!undo) {
+            return forward(start);
+        }
+        if (goal.equals(ProcessState.PARKED)) {
+            return start.driver().equals(ProcessState.RUNNING) ? Step.path(start.shim(), goal) : List.of();
+        }
+        boolean park = parkable && start.state().equals(ProcessState.RUNNING);
+        return start.path(new Standing(goal, park ? ProcessState.PARKED : start.shim()));
+    }
+
+    /** Where the shim did not tell whether it is parked, unparking is tried. */
+    private static List<Step> forward(Standing start) {
+        boolean unknown = start.shim().equals(ProcessState.UNKNOWN);
+        return new Standing(start.driver(), unknown || start.isMoving() ? ProcessState.PARKED : start.shim())
+                .path(new Standing(ProcessState.RUNNING, ProcessState.RUNNING));
     }
 }

@@ -17,6 +17,8 @@ final class Preflight {
     /** Kept free beside what a process needs: the driver's own needs differ a little from what NVML reports. */
     private static final long MARGIN = 64L << 20; // a restore was seen to need 8 to 16 MiB more than NVML had told
 
+    private static final Duration REHEARSAL = Duration.ofMillis(100);
+
     private static final long MAX_PID = 1L << 22; // PID_MAX_LIMIT
 
     private final Cuda cuda;
@@ -26,10 +28,14 @@ final class Preflight {
     private final long pid;
     private final long startTime;
     private final @Nullable DeviceMemory deviceMemory;
-    private volatile Suspended suspended = new Suspended(Map.of(), 0);
+    private final ShimControl shim;
+    private volatile Suspended suspended = new Suspended(Map.of(), 0, false);
 
-    /** What this handle knows of the process since it suspended it: memory held on each GPU before, resident memory after. */
-    private record Suspended(Map<GpuUuid, Long> held, long residentBytes) {}
+    /**
+     * What this handle knows of the process since it suspended it: memory held on each GPU before, resident memory after, and whether what
+     * the shim has parked is in the first.
+     */
+    private record Suspended(Map<GpuUuid, Long> held, long residentBytes, boolean withParked) {}
 
     private Preflight(Cuda cuda, ProcFs proc, long pid, long startTime) {
         this.cuda = cuda;
@@ -39,6 +45,7 @@ final class Preflight {
         this.pid = pid;
         this.startTime = startTime;
         this.deviceMemory = cuda.deviceMemory();
+        this.shim = ShimControl.of(proc, pid, startTime);
     }
 
     static Preflight of(Cuda cuda, ProcFs proc, long pid) {
@@ -71,8 +78,17 @@ final class Preflight {
         return proc;
     }
 
+    ShimControl shim() {
+        return shim;
+    }
+
     /** @throws TorporException {@link Problem#NO_SUCH_PROCESS}, {@link Problem#PROCESS_REPLACED} */
     void identify() {
+        identify(proc, pid, startTime);
+    }
+
+    /** @throws TorporException {@link Problem#NO_SUCH_PROCESS}, {@link Problem#PROCESS_REPLACED} */
+    static void identify(ProcFs proc, long pid, long startTime) {
         long now = proc.startTime(pid);
         if (now < 0) {
             throw noSuchProcess(pid, "it has ended since this handle was made");
@@ -106,6 +122,36 @@ final class Preflight {
             throw refused("cuCheckpointProcessGetState", result);
         }
         return ProcessState.of(state[0]);
+    }
+
+    /**
+     * The driver's state, or the shim's where the driver says that it runs.
+     *
+     * @throws TorporException as {@link GpuProcess#state(Duration)}
+     */
+    ProcessState stateOfBoth(Optional<Duration> limit) {
+        ProcessState state = state(limit);
+        if (!state.equals(ProcessState.RUNNING)) {
+            return state;
+        }
+        try {
+            ShimAnswer answer = shim.exchange("status", Optional.of(ShimControl.patience(limit)));
+            return answer.ok() ? shim.status(answer).state() : state;
+        } catch (ShimTrouble e) {
+            if (e.kind() == ShimTrouble.Kind.ABSENT || e.kind() == ShimTrouble.Kind.DENIED) {
+                return state;
+            }
+            throw ShimFailure.of(proc, pid, "status", e).exception();
+        }
+    }
+
+    /** Asks the shim, if it is there, what it is, to no effect but that the classes for it are loaded. */
+    void rehearseShim() {
+        try {
+            shim.exchange("status", Optional.of(REHEARSAL));
+        } catch (ShimTrouble e) {
+            return; // the real questions will tell
+        }
     }
 
     /** What the driver's refusal to tell about the process means. */
@@ -157,18 +203,26 @@ final class Preflight {
         return directory == null ? "/tmp/nvidia-mps" : directory;
     }
 
-    /** @throws TorporException {@link Problem#HOST_MEMORY} if what the process holds on the GPUs would not fit the host */
-    void checkHostMemory(Map<GpuUuid, Long> held) {
-        long needed = sum(held);
+    /** @throws TorporException {@link Problem#HOST_MEMORY} if what the process is to keep on the host would not fit there */
+    void checkHostMemory(long needed, Claims claims) {
+        if (needed <= 0) {
+            return;
+        }
+        long claimed = claims.host(needed);
         OptionalLong available = hostMemory.availableTo(pid);
-        if (available.isPresent() && needed > 0 && needed + MARGIN > available.getAsLong()) {
+        if (available.isPresent() && claimed + MARGIN > available.getAsLong()) {
             throw new TorporException(
                     Problem.HOST_MEMORY,
-                    "Process " + pid + " holds " + Sizes.text(needed)
-                            + " of device memory, and the host, or the process's cgroup, has only "
+                    "Process " + pid + " needs " + Sizes.text(needed)
+                            + " of host memory for its device memory" + beside(claimed - needed)
+                            + ", and the host, or the process's cgroup, has only "
                             + Sizes.text(available.getAsLong())
                             + " for it: free memory or raise the limit. The process was not touched.");
         }
+    }
+
+    private static String beside(long others) {
+        return others > 0 ? " beside " + Sizes.text(others) + " for others of the group" : "";
     }
 
     void readFreeMemory() {
@@ -179,46 +233,73 @@ final class Preflight {
         }
     }
 
-    /** @throws TorporException {@link Problem#DEVICE_MEMORY} if what the process needs is not free */
-    void checkDeviceMemory(DeviceMap map) {
+    /**
+     * For the driver's restore, and for an unpark behind it.
+     *
+     * @param parked what the shim tells, if there is one
+     * @throws TorporException {@link Problem#DEVICE_MEMORY} if what the process needs is not free
+     */
+    void checkDeviceMemory(DeviceMap map, Optional<ShimStatus> parked, Claims claims) {
         DeviceMemory memory = deviceMemory;
         if (memory == null) {
             return;
         }
         Map<GpuUuid, Long> held = suspended.held;
-        if (held.isEmpty() || proc.residentBytes(pid) > suspended.residentBytes + MARGIN / 2) {
-            checkInferred(memory, map);
+        long parkedBytes = parkedBytes(parked);
+        if (held.isEmpty()
+                || proc.residentBytes(pid) > suspended.residentBytes + MARGIN / 2
+                || (parkedBytes > 0 && !suspended.withParked)
+                || parkedBytes > sum(held)) {
+            checkInferred(memory, map, parked, claims);
             return;
         }
         for (Map.Entry<GpuUuid, Long> entry : held.entrySet()) {
             GpuUuid device = map.target(entry.getKey());
             OptionalLong free = memory.free(device);
-            if (free.isPresent() && entry.getValue() + MARGIN > free.getAsLong()) {
-                throw tooLittle(entry.getValue(), "on " + device, free.getAsLong(), memory.holders(device), "");
+            long claimed = claims.device(device, entry.getValue());
+            if (free.isPresent() && claimed + MARGIN > free.getAsLong()) {
+                String where = "on " + device + beside(claimed - entry.getValue());
+                throw tooLittle(entry.getValue(), where, free.getAsLong(), memory.holders(device), "");
             }
         }
     }
 
+    private static long parkedBytes(Optional<ShimStatus> parked) {
+        return parked.map(ShimStatus::parkedBytes).orElse(0L);
+    }
+
     /**
      * Another controller suspended it, perhaps after having resumed it: the size of the driver's buffer tells what it needs,
-     * though not on which GPU. A refusal that was not needed can be overruled, a failed restore cannot be undone: so any GPU
+     * and the shim what it has parked, though neither on which GPU. A refusal that was not needed can be overruled, a failed restore cannot be undone: so any GPU
      * must have room.
      */
-    private void checkInferred(DeviceMemory memory, DeviceMap map) {
-        OptionalLong needed = CheckpointBuffer.bytes(proc.smaps(pid));
+    private void checkInferred(DeviceMemory memory, DeviceMap map, Optional<ShimStatus> parked, Claims claims) {
+        OptionalLong needed = inferred(parked);
         for (GpuUuid device : memory.devices()) {
             GpuUuid target = map.target(device);
             long free = memory.free(target).orElse(Long.MAX_VALUE);
-            if (needed.isPresent() && free != Long.MAX_VALUE && needed.getAsLong() + MARGIN > free) {
+            long claimed = claims.device(target, needed.orElse(0));
+            if (needed.isPresent() && free != Long.MAX_VALUE && claimed + MARGIN > free) {
                 throw tooLittle(
                         needed.getAsLong(),
-                        "on " + target,
+                        "on " + target + beside(claimed - needed.getAsLong()),
                         free,
                         memory.holders(target),
-                        " Another controller suspended it, so the need was taken from its largest resident mapping, and it may"
-                                + " have been on any GPU; if you know better, turn the check off.");
+                        " Another controller suspended it, so the need was taken from its largest resident mapping"
+                                + (parkedBytes(parked) > 0 ? " and from what the shim has parked" : "")
+                                + ", and it may have been on any GPU; if you know better, turn the check off.");
             }
         }
+    }
+
+    private OptionalLong inferred(Optional<ShimStatus> parked) {
+        long arena = parked.map(ShimStatus::arenaBytes).orElse(0L);
+        OptionalLong buffer = CheckpointBuffer.bytes(proc.smaps(pid), arena);
+        if (parked.isEmpty()) {
+            return buffer;
+        }
+        ShimStatus status = parked.get();
+        return OptionalLong.of(status.parkedBytes() + Math.max(buffer.orElse(0), status.leftBytes()));
     }
 
     private TorporException tooLittle(long needed, String where, long free, String holders, String note) {
@@ -259,8 +340,13 @@ final class Preflight {
     }
 
     /** Remembers what a restore will need. */
-    void rememberSuspended(Map<GpuUuid, Long> held) {
-        suspended = new Suspended(held, proc.residentBytes(pid));
+    void rememberSuspended(Map<GpuUuid, Long> held, boolean withParked) {
+        suspended = new Suspended(held, proc.residentBytes(pid), withParked);
+    }
+
+    /** The driver has now taken what the shim had left. */
+    void rememberCheckpointedToo() {
+        suspended = new Suspended(suspended.held, proc.residentBytes(pid), suspended.withParked);
     }
 
     static long sum(Map<GpuUuid, Long> held) {

@@ -20,7 +20,7 @@ public enum Problem {
     WRONG_STATE,
     /** The process is a client of the Multi-Process Service, which cannot be checkpointed. */
     MPS_CLIENT,
-    /** The driver cannot checkpoint this process; it says why. */
+    /** The driver cannot checkpoint this process, or the shim cannot park it; it says why. */
     NOT_SUPPORTED,
     /** The contents of the device memory would not fit the host's memory. */
     HOST_MEMORY,
@@ -30,14 +30,18 @@ public enum Problem {
     DEVICE_MAP,
     /** The work on the GPU did not pause within the timeout. */
     LOCK_TIMEOUT,
-    /** The driver did not return within the time that the caller allowed. */
+    /** The driver, or the shim in the process, did not return within the time that the caller allowed. */
     UNRESPONSIVE,
     /** The driver refused to restore the process. */
     RESTORE_FAILED,
     /** The resource, or the {@link Cuda} it came from, has been closed. */
     CLOSED,
-    /** The shim cannot be put into a file or loaded, or a file is not the shim. */
+    /** The shim cannot be put into a file or loaded, a file is not the shim, or a process that is to be parked carries none. */
     NO_SHIM,
+    /** The shim in a process gave an answer that makes no sense, or ended the conversation. */
+    SHIM,
+    /** The file that a process is to be parked into cannot be made, or there is no room for it. */
+    ARENA,
     /** A call of the driver failed for another reason, which the message has in the driver's words. */
     DRIVER
 }

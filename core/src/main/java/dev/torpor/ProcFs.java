@@ -72,6 +72,40 @@ final class ProcFs {
         return uids == null ? -1 : Long.parseLong(uids.split("\\s+")[1]);
     }
 
+    /** The process id as the process itself sees it, in the innermost of its pid namespaces; the same one if that cannot be read. */
+    long innermostPid(long pid) {
+        String status = read(pid, "status");
+        String pids = status == null ? null : line(status, "NSpid:");
+        return pids == null || pids.isEmpty() ? pid : Long.parseLong(pids.substring(pids.lastIndexOf('\t') + 1));
+    }
+
+    /** The effective user id as the process itself sees it, in its user namespace; -1 if it cannot be read. */
+    long innermostUser(long pid) {
+        long user = user(pid);
+        String map = read(pid, "uid_map");
+        if (map == null || user < 0 || sameUserNamespace(pid)) {
+            return user;
+        }
+        for (String line : map.strip().split("\n")) { // inside, outside as seen from here, count
+            String[] fields = line.strip().split("\\s+");
+            long offset = fields.length == 3 ? user - Long.parseLong(fields[1]) : -1;
+            if (offset >= 0 && offset < Long.parseLong(fields[2])) {
+                return Long.parseLong(fields[0]) + offset;
+            }
+        }
+        return user;
+    }
+
+    /** Then the map of users is that of the namespace above, which has nothing to say about numbers that are seen from here. */
+    private boolean sameUserNamespace(long pid) {
+        try {
+            Path mine = Files.readSymbolicLink(Path.of(root, "self/ns/user"));
+            return mine.equals(Files.readSymbolicLink(file(pid, "ns/user")));
+        } catch (IOException e) {
+            return true;
+        }
+    }
+
     /** The command line, or the command's name in brackets for a process without one. */
     String command(long pid) {
         String command = read(pid, "cmdline");

@@ -33,6 +33,20 @@ final class ProcessScan {
         return found;
     }
 
+    /** A parked process runs as far as the driver knows. */
+    private ProcessState shimState(long pid) throws ShimTrouble {
+        ShimControl shim = ShimControl.of(proc, pid, proc.startTime(pid));
+        try {
+            ShimAnswer answer = shim.exchange("status", Optional.of(PATIENCE));
+            return answer.ok() ? shim.status(answer).state() : ProcessState.RUNNING;
+        } catch (ShimTrouble e) {
+            if (e.kind() == ShimTrouble.Kind.ABSENT || e.kind() == ShimTrouble.Kind.DENIED) {
+                return ProcessState.RUNNING;
+            }
+            throw e;
+        }
+    }
+
     private Optional<ProcessInfo> describe(long pid) {
         int[] state = {ProcessState.UNKNOWN.code()};
         String note = "";
@@ -47,11 +61,19 @@ final class ProcessScan {
             state = new int[] {ProcessState.UNKNOWN.code()};
             note = "busy with a transition";
         }
+        ProcessState told = ProcessState.of(state[0]);
+        if (told.equals(ProcessState.RUNNING)) {
+            try {
+                told = shimState(pid);
+            } catch (ShimTrouble | TorporException e) {
+                note = "its shim does not answer";
+            }
+        }
         if (proc.startTime(pid) < 0) {
             return Optional.empty();
         }
         DeviceMemory memory = cuda.deviceMemory();
         Map<GpuUuid, Long> held = memory == null ? Map.of() : memory.heldBy(pid);
-        return Optional.of(new ProcessInfo(pid, proc.command(pid), ProcessState.of(state[0]), held, note));
+        return Optional.of(new ProcessInfo(pid, proc.command(pid), told, held, note));
     }
 }

@@ -1,8 +1,8 @@
 package dev.torpor;
 
 /**
- * A {@code CUprocessState}. Newer drivers have states that this library does not name; those are values too, and print as
- * their number.
+ * The state of a process: a {@code CUprocessState}, or where the driver says that it runs, the shim's word that it is parked.
+ * Newer drivers have states that this library does not name; those are values too, and print as their number.
  */
 public final class ProcessState {
     /** CU_PROCESS_STATE_RUNNING. */
@@ -17,6 +17,15 @@ public final class ProcessState {
     public static final ProcessState CHECKPOINTING = new ProcessState(4);
     /** CU_PROCESS_STATE_RESTORING, which newer drivers report. */
     public static final ProcessState RESTORING = new ProcessState(5);
+    /**
+     * Runs as far as the driver is concerned, while the shim keeps its memory on the host and holds back the calls that need it. What is
+     * {@link #LOCKED} or {@link #CHECKPOINTED} may be parked too.
+     */
+    public static final ProcessState PARKED = new ProcessState(-2);
+    /** The shim is parking it. */
+    public static final ProcessState PARKING = new ProcessState(-3);
+    /** The shim is giving it its memory back. */
+    public static final ProcessState UNPARKING = new ProcessState(-4);
     /** The driver did not tell. */
     public static final ProcessState UNKNOWN = new ProcessState(-1);
 
@@ -31,14 +40,14 @@ public final class ProcessState {
         return new ProcessState(code);
     }
 
-    /** The driver's number; -1 for {@link #UNKNOWN}. */
+    /** The driver's number; -1 for {@link #UNKNOWN}, and a smaller one for a state of the shim. */
     public int code() {
         return code;
     }
 
     /** Whether the library knows what the state means. */
     public boolean isKnown() {
-        return code >= 0 && code <= 5;
+        return code >= -4 && code <= 5 && code != -1;
     }
 
     @Override
@@ -55,6 +64,9 @@ public final class ProcessState {
     @Override
     public String toString() {
         return switch (code) {
+            case -4 -> "unparking";
+            case -3 -> "parking";
+            case -2 -> "parked";
             case -1 -> "unknown";
             case 0 -> "running";
             case 1 -> "locked";

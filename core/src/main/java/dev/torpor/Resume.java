@@ -36,7 +36,8 @@ public final class Resume {
     }
 
     /**
-     * Whether to refuse when too little device memory is free. A restore that runs out of memory is final for the process, so
+     * Whether to refuse when too little device memory is free, for the driver's restore and, of a parked process, for the shim's unpark
+     * behind it. A restore that runs out of memory is final for the process, so
      * leave this on unless the check is wrong about yours.
      */
     public Resume checkDeviceMemory(boolean check) {
@@ -44,7 +45,7 @@ public final class Resume {
     }
 
     /**
-     * How long to wait for the driver in any one step. The driver cannot be interrupted: after this time the call fails with
+     * How long to wait for the driver, or the shim, in any one step. Neither can be interrupted: after this time the call fails with
      * {@link Problem#UNRESPONSIVE}, and the step may still end by itself.
      */
     public Resume stepTimeout(Duration timeout) {

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The shim, {@code libtorpor.so}: a library that is loaded into a CUDA program at its start (LD_PRELOAD, see ld.so(8)), where
- * it copies between host and device with many streams and has the driver's checkpoint buffer made of huge pages. The program
+ * it copies between host and device with many streams, has the driver's checkpoint buffer made of huge pages, and parks. The program
  * need not know of it, and its own children carry it too. Thread-safe.
  *
  * <pre>{@code
@@ -76,6 +76,17 @@ public final class Shim {
     }
 
     /**
+     * The shim in a running process, to talk to; whether it carries one shows when it is asked something. It takes no driver, and no
+     * {@link Cuda}.
+     *
+     * @throws TorporException {@link Problem#NO_SUCH_PROCESS}
+     */
+    public static ShimControl control(long pid) {
+        ProcFs proc = new ProcFs();
+        return ShimControl.of(proc, pid, Preflight.startTime(proc, pid));
+    }
+
+    /**
      * A shim in a process.
      *
      * @param version that it was built as
@@ -125,6 +136,7 @@ public final class Shim {
         String joined = joined(environment.get(PRELOAD));
         environment.put(PRELOAD, joined);
         environment.putAll(options.environment());
+        options.leanEnvironment().forEach(environment::putIfAbsent);
     }
 
     private String joined(@Nullable String present) {

@@ -13,6 +13,10 @@ enum ShimSetting {
     BUFFER_HUGE("TORPOR_BUFFER_HUGE", Kind.NUMBER, 0, 1),
     BUFFER_THREADS("TORPOR_BUFFER_THREADS", Kind.NUMBER, 1, 64),
     BUFFER_KEEP("TORPOR_BUFFER_KEEP", Kind.SIZE, 0, 1L << 40),
+    PARK("TORPOR_PARK", Kind.NUMBER, 0, 1),
+    PARK_MIN("TORPOR_PARK_MIN", Kind.SIZE, 2 << 20, 1L << 40),
+    ARENA_KEEP("TORPOR_ARENA_KEEP", Kind.NUMBER, 0, 1),
+    FOLDER("TORPOR_DIR", Kind.FOLDER, 0, 0),
     LOG("TORPOR_LOG", Kind.LEVEL, 0, 2);
 
     private static final List<String> LEVELS = List.of("off", "warn", "info");
@@ -23,7 +27,8 @@ enum ShimSetting {
     private enum Kind {
         NUMBER,
         SIZE,
-        LEVEL
+        LEVEL,
+        FOLDER
     }
 
     private final String variable;
@@ -42,6 +47,21 @@ enum ShimSetting {
         return variable;
     }
 
+    /**
+     * The text of a value, as this class writes it.
+     *
+     * @throws IllegalArgumentException if the text is not a value of this setting
+     */
+    String normal(String text) {
+        if (kind != Kind.FOLDER) {
+            return text(parse(text));
+        }
+        if (!text.startsWith("/") || text.indexOf('\0') >= 0) {
+            throw wrong("'" + text + "'");
+        }
+        return text;
+    }
+
     /** @throws IllegalArgumentException if it is out of range */
     long checked(long value) {
         if (value < smallest || value > largest) {
@@ -50,7 +70,7 @@ enum ShimSetting {
         return value;
     }
 
-    /** @throws IllegalArgumentException if the text is not a value of this setting */
+    /** As {@link #normal}, for a setting that is a number. */
     long parse(String text) {
         long value = kind == Kind.LEVEL ? LEVELS.indexOf(text) : number(text);
         if (value < smallest || value > largest) {
@@ -80,16 +100,22 @@ enum ShimSetting {
     }
 
     private IllegalArgumentException wrong(String value) {
-        String range = kind == Kind.LEVEL
-                ? "off, warn or info"
-                : "from " + text(smallest) + " to " + text(largest) + (kind == Kind.SIZE ? " bytes" : "");
-        return new IllegalArgumentException(variable + " is " + range + ", not " + value);
+        return new IllegalArgumentException(variable + " is " + range() + ", not " + value);
+    }
+
+    private String range() {
+        return switch (kind) {
+            case NUMBER -> "from " + smallest + " to " + largest;
+            case SIZE -> "from " + size(smallest) + " to " + size(largest) + " bytes";
+            case LEVEL -> "off, warn or info";
+            case FOLDER -> "an absolute path";
+        };
     }
 
     /** As the shim reads it. */
     String text(long value) {
         return switch (kind) {
-            case NUMBER -> Long.toString(value);
+            case NUMBER, FOLDER -> Long.toString(value);
             case SIZE -> size(value);
             case LEVEL -> LEVELS.get((int) value);
         };

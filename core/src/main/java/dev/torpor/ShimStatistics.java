@@ -25,6 +25,10 @@ public final class ShimStatistics {
         return new ShimStatistics(values);
     }
 
+    static ShimStatistics of(Map<String, String> values) {
+        return new ShimStatistics(values);
+    }
+
     /** All values by name, in the order of the shim; cannot be changed. */
     public Map<String, String> values() {
         return values;

@@ -1,5 +1,6 @@
 package dev.torpor;
 
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
@@ -7,30 +8,42 @@ import org.jspecify.annotations.Nullable;
 
 /** Options of {@link GpuProcess#suspend(Suspend)}. Immutable: each method returns a changed copy. */
 public final class Suspend {
-    private static final Suspend DEFAULT = new Suspend(Level.CHECKPOINT, Duration.ofSeconds(10), true, null, null);
+    private static final Suspend DEFAULT = new Suspend(new Values());
 
-    private final Level level;
-    private final Duration lockTimeout;
-    private final boolean checkHostMemory;
-    private final @Nullable Duration stepTimeout;
-    private final @Nullable ProgressListener listener;
+    private final Values values;
 
-    private Suspend(
-            Level level,
-            Duration lockTimeout,
-            boolean checkHostMemory,
-            @Nullable Duration stepTimeout,
-            @Nullable ProgressListener listener) {
-        this.level = level;
-        this.lockTimeout = lockTimeout;
-        this.checkHostMemory = checkHostMemory;
-        this.stepTimeout = stepTimeout;
-        this.listener = listener;
+    /** Changed only before it gets into a {@link Suspend}. */
+    private static final class Values {
+        private Level level = Level.CHECKPOINT;
+        private Duration lockTimeout = Duration.ofSeconds(10);
+        private boolean checkHostMemory = true;
+        private boolean parking = true;
+        private @Nullable Path arena;
+        private @Nullable Duration stepTimeout;
+        private @Nullable ProgressListener listener;
+
+        Values() {}
+
+        Values(Values other) {
+            level = other.level;
+            lockTimeout = other.lockTimeout;
+            checkHostMemory = other.checkHostMemory;
+            parking = other.parking;
+            arena = other.arena;
+            stepTimeout = other.stepTimeout;
+            listener = other.listener;
+        }
     }
 
-    /** The default options at a level: a lock timeout of 10 s, host memory checked, no limit for a step. */
+    private Suspend(Values values) {
+        this.values = values;
+    }
+
+    /** The default options at a level: a lock timeout of 10 s, host memory checked, parked if the shim is there, no limit for a step. */
     public static Suspend to(Level level) {
-        return new Suspend(Objects.requireNonNull(level), DEFAULT.lockTimeout, DEFAULT.checkHostMemory, null, null);
+        Values changed = new Values();
+        changed.level = Objects.requireNonNull(level);
+        return new Suspend(changed);
     }
 
     static Suspend defaults() {
@@ -38,52 +51,95 @@ public final class Suspend {
     }
 
     /**
-     * How long to wait for the work that is on the GPU already; {@link Duration#ZERO} waits for ever.
+     * How long to wait for the work that is on the GPU already; {@link Duration#ZERO} waits for ever, or where the shim does the waiting
+     * an hour, which is the longest for it.
      *
      * @param timeout whole milliseconds count, rounded up; up to 49 days
      */
     public Suspend lockTimeout(Duration timeout) {
         Timeouts.millis(timeout);
-        return new Suspend(level, timeout, checkHostMemory, stepTimeout, listener);
+        Values changed = new Values(values);
+        changed.lockTimeout = timeout;
+        return new Suspend(changed);
     }
 
     /** Whether to refuse when the host's memory, or that of the target's cgroup, is too small. */
     public Suspend checkHostMemory(boolean check) {
-        return new Suspend(level, lockTimeout, check, stepTimeout, listener);
+        Values changed = new Values(values);
+        changed.checkHostMemory = check;
+        return new Suspend(changed);
     }
 
     /**
-     * How long to wait for the driver in any one step. The driver cannot be interrupted: after this time the call fails with
+     * Leaves the shim aside, also where the process carries it: the driver does all the work, at its own speed, and the shim is not even
+     * asked.
+     *
+     * @throws IllegalArgumentException at {@link Level#PARK}, which is the shim's work
+     */
+    public Suspend withoutParking() {
+        if (values.level == Level.PARK) {
+            throw new IllegalArgumentException("to park is the shim's work: leave it aside at level CHECKPOINT only");
+        }
+        Values changed = new Values(values);
+        changed.parking = false;
+        return new Suspend(changed);
+    }
+
+    /**
+     * Parks into a new file in place of anonymous memory. Without the shim it does not matter.
+     *
+     * @param file an absolute path, as the process sees it, where no file is; on tmpfs or a disk
+     */
+    public Suspend arena(Path file) {
+        Values changed = new Values(values);
+        changed.arena = ShimControl.checkedArena(file);
+        return new Suspend(changed);
+    }
+
+    /**
+     * How long to wait for the driver, or the shim, in any one step. Neither can be interrupted: after this time the call fails with
      * {@link Problem#UNRESPONSIVE}, and the step may still end by itself.
      */
     public Suspend stepTimeout(Duration timeout) {
-        return new Suspend(level, lockTimeout, checkHostMemory, Timeouts.positive(timeout), listener);
+        Values changed = new Values(values);
+        changed.stepTimeout = Timeouts.positive(timeout);
+        return new Suspend(changed);
     }
 
     /** Whom to tell how far it is. */
     public Suspend onProgress(ProgressListener progressListener) {
-        return new Suspend(level, lockTimeout, checkHostMemory, stepTimeout, Objects.requireNonNull(progressListener));
+        Values changed = new Values(values);
+        changed.listener = Objects.requireNonNull(progressListener);
+        return new Suspend(changed);
     }
 
     /** How deep the process shall sleep. */
     public Level level() {
-        return level;
+        return values.level;
     }
 
     /** See {@link #lockTimeout(Duration)}. */
     public Duration lockTimeout() {
-        return lockTimeout;
+        return values.lockTimeout;
     }
 
     boolean checkHostMemory() {
-        return checkHostMemory;
+        return values.checkHostMemory;
+    }
+
+    boolean parking() {
+        return values.parking;
+    }
+
+    Optional<Path> arena() {
+        return Optional.ofNullable(values.arena);
     }
 
     Optional<Duration> stepTimeout() {
-        return Optional.ofNullable(stepTimeout);
+        return Optional.ofNullable(values.stepTimeout);
     }
 
     Optional<ProgressListener> listener() {
-        return Optional.ofNullable(listener);
+        return Optional.ofNullable(values.listener);
     }
 }

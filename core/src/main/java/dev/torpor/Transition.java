@@ -6,13 +6,16 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.IntSupplier;
+import org.jspecify.annotations.Nullable;
 
 /** One run of a plan: check everything, do the steps and time each, and on a failure walk back to where it began. */
-final class Transition {
+final class Transition implements AutoCloseable {
     private static final int GPU_PAIRS_VERSION = 13000;
+    private static final long SETTLE_MILLIS = 20;
 
     private final Cuda cuda;
     private final CudaDriver driver;
@@ -22,9 +25,16 @@ final class Transition {
     private final long begin = System.nanoTime();
     private final List<Phase> done = new ArrayList<>();
     private final List<Phase> undone = new ArrayList<>();
-    private ProcessState start = ProcessState.UNKNOWN;
-    private ProcessState reached = ProcessState.UNKNOWN;
-    private ProcessState end = ProcessState.UNKNOWN;
+    private Standing start = Standing.UNKNOWN;
+    private Standing reached = Standing.UNKNOWN;
+    private Standing end = Standing.UNKNOWN;
+    private Optional<ShimStatus> shim = Optional.empty();
+    private Optional<String> driverOnly = Optional.empty();
+    private List<Step> steps = List.of();
+    private Step begun = Step.LOCK;
+    private Outcome outcome = Outcome.DONE;
+    private boolean overdue;
+    private @Nullable ProgressMeter meter;
     private Duration checks = Duration.ZERO;
     private long queryNanos;
     private long residentBefore;
@@ -49,9 +59,11 @@ final class Transition {
         new StateQuery(cuda.driver(), (int) ProcessHandle.current().pid(), new int[1]).getAsInt();
         try (ProgressMeter meter = ProgressMeter.start(Optional.empty(), preflight, 0, OptionalLong.empty())) {
             meter.end();
-            rehearsal.check(Step.path(ProcessState.RUNNING, ProcessState.CHECKPOINTED));
+            rehearsal.steps = Step.path(ProcessState.RUNNING, ProcessState.CHECKPOINTED);
+            rehearsal.check(new Claims());
             preflight.readFreeMemory();
             cuda.persistent();
+            preflight.rehearseShim();
         } catch (TorporException e) {
             return; // the real checks will tell
         }
@@ -60,32 +72,100 @@ final class Transition {
     }
 
     Report run() {
-        preflight.identify();
-        start = query();
-        reached = start;
-        List<Step> steps = plan.steps(start);
-        if (steps.isEmpty()) {
-            throw wrongState();
-        }
-        check(steps);
-        checks = Duration.ofNanos(System.nanoTime() - begin);
-        try (ProgressMeter meter = ProgressMeter.start(plan.listener(), preflight, residentBefore, deviceBytes)) {
-            for (Step step : steps) {
-                int result = timed(step, done, meter);
-                if (result != CudaResult.SUCCESS) {
-                    throw failed(step, result, meter);
+        prepare(new Claims());
+        try {
+            for (Step step : Step.values()) {
+                if (!perform(step)) {
+                    throw failed();
                 }
             }
+            return complete();
+        } finally {
+            close();
+        }
+    }
+
+    /** Checks everything, and touches nothing. */
+    void prepare(Claims claims) {
+        preflight.identify();
+        steps = steps();
+        check(claims);
+        checks = Duration.ofNanos(System.nanoTime() - begin);
+        meter = ProgressMeter.start(plan.listener(), preflight, residentBefore, deviceBytes);
+    }
+
+    /** Does a step, if it is one of the plan's. The steps of any plan are in the order of their declaration. */
+    boolean perform(Step step) {
+        if (!steps.contains(step)) {
+            return true;
+        }
+        begun = step;
+        try {
+            outcome = timed(step, done);
         } catch (Bounded.Overdue e) {
-            throw unresponsive(steps.get(done.size()));
+            overdue = true;
         }
-        end = stateNow(); // what succeeded has succeeded, even if the process ends at once
-        if (end.equals(ProcessState.RUNNING)) {
-            deviceBytes = known(preflight.deviceMemory());
-        } else if (end.equals(ProcessState.CHECKPOINTED)) {
-            preflight.rememberSuspended(heldBefore);
-        }
+        return !hasFailed();
+    }
+
+    boolean hasFailed() {
+        return overdue || outcome.failed();
+    }
+
+    /** After all steps. */
+    Report complete() {
+        end = new Standing(
+                driverNow(), reached.shim()); // what succeeded has succeeded, even if the process ends at once
+        remember();
         return report(Optional.empty());
+    }
+
+    /** After a step that failed: undoes the ones before it, unless nobody knows where it stands. */
+    TorporException failed() {
+        if (overdue) {
+            return unresponsive(begun);
+        }
+        Failure refusal = outcome.refusal();
+        Failure failure = refusal == null ? Failure.of(driver, preflight, plan, begun, outcome.result()) : refusal;
+        String message = failure.sentence() + undone();
+        return new TorporException(failure.problem(), outcome.result(), message, report(Optional.of(message)));
+    }
+
+    /** Undoes what was done, if the plan says so, and tells where the process is now. */
+    String undone() {
+        String undoing = plan.undo() ? undo() : "";
+        end = standingNow();
+        return undoing + stands();
+    }
+
+    long pid() {
+        return preflight.pid();
+    }
+
+    @Override
+    public void close() {
+        ProgressMeter open = meter;
+        if (open != null) {
+            open.close();
+        }
+    }
+
+    private List<Step> steps() {
+        start = new Standing(query(), ProcessState.RUNNING);
+        if (plan.asksShim()) {
+            askShim();
+        } else {
+            driverOnly = Optional.of("the shim was left aside");
+        }
+        reached = start;
+        List<Step> ahead = plan.steps(start, shim.isPresent());
+        if (ahead.isEmpty()) {
+            throw wrongState();
+        }
+        if (ahead.contains(Step.PARK) || !plan.suspends()) {
+            driverOnly = Optional.empty();
+        }
+        return ahead;
     }
 
     private ProcessState query() {
@@ -97,25 +177,97 @@ final class Transition {
         }
     }
 
-    private void check(List<Step> steps) {
-        heldBefore = preflight.deviceMemory();
-        deviceBytes = known(heldBefore);
-        residentBefore = preflight.proc().residentBytes(pid);
-        for (Step step : steps) {
-            switch (step) {
-                case LOCK -> preflight.checkNoMpsClient();
-                case CHECKPOINT -> {
-                    if (plan.down().checkHostMemory()) {
-                        preflight.checkHostMemory(heldBefore);
-                    }
-                }
-                case RESTORE -> checkRestore();
-                case UNLOCK -> {}
+    /** A shim that does not answer stops a suspend; a process that sleeps already is resumed as far as that goes. */
+    private void askShim() {
+        try {
+            ShimAnswer answer = shimAnswer();
+            if (answer.ok()) {
+                told(answer);
+            } else if (answer.code().equals("off")) {
+                withoutShim("parking is off", ShimFailure.refused(pid, "status", answer));
+            } else {
+                untold(ShimFailure.refused(pid, "status", answer));
+            }
+        } catch (ShimTrouble e) {
+            Failure failure = ShimFailure.of(preflight.proc(), pid, "status", e);
+            if (e.kind() == ShimTrouble.Kind.ABSENT || e.kind() == ShimTrouble.Kind.DENIED) {
+                withoutShim(e.reason(), failure);
+            } else {
+                untold(failure);
             }
         }
     }
 
-    private void checkRestore() {
+    private void told(ShimAnswer answer) {
+        try {
+            ShimStatus status = preflight.shim().status(answer);
+            shim = Optional.of(status);
+            start = new Standing(start.driver(), status.state());
+        } catch (TorporException e) {
+            untold(new Failure(e.problem(), String.valueOf(e.getMessage())));
+        }
+    }
+
+    private void untold(Failure failure) {
+        if (plan.mustKnow(start.driver())) {
+            throw untouched(failure);
+        }
+        start = new Standing(start.driver(), ProcessState.UNKNOWN);
+    }
+
+    private void withoutShim(String reason, Failure failure) {
+        if (plan.needsShim()) {
+            throw untouched(failure);
+        }
+        driverOnly = Optional.of(reason);
+    }
+
+    private TorporException untouched(Failure failure) {
+        String advice = plan.suspends() ? " Suspend.withoutParking leaves the shim aside." : "";
+        String state = preflight.alive() ? " The process was not touched." : "";
+        return new TorporException(failure.problem(), failure.sentence() + advice + state);
+    }
+
+    private ShimAnswer shimAnswer() throws ShimTrouble {
+        long before = System.nanoTime();
+        try {
+            return preflight.shim().exchange("status", Optional.of(ShimControl.patience(plan.stepTimeout())));
+        } finally {
+            queryNanos += System.nanoTime() - before;
+        }
+    }
+
+    private void check(Claims claims) {
+        heldBefore = preflight.deviceMemory();
+        deviceBytes = known(heldBefore);
+        residentBefore = preflight.proc().residentBytes(pid);
+        if (steps.contains(Step.LOCK)) {
+            preflight.checkNoMpsClient();
+        }
+        if (plan.down().checkHostMemory()) {
+            preflight.checkHostMemory(hostBytes(), claims);
+        }
+        if (steps.contains(Step.RESTORE)) {
+            checkRestore(claims);
+        }
+    }
+
+    /** What a suspend needs on the host: what is parked goes into the arena, as far as that is not there yet, and the rest to the driver. */
+    private long hostBytes() {
+        long parked = 0;
+        long bytes = 0;
+        if (steps.contains(Step.PARK)) {
+            ShimStatus status = shim.orElseThrow();
+            parked = status.parkableBytes();
+            bytes = plan.down().arena().isPresent() ? 0 : Math.max(0, parked - status.arenaBytes());
+        }
+        if (steps.contains(Step.CHECKPOINT)) {
+            bytes += Math.max(0, deviceBytes.orElse(parked) - parked);
+        }
+        return bytes;
+    }
+
+    private void checkRestore(Claims claims) {
         DeviceMap map = plan.up().deviceMap();
         if (!map.isSame()) {
             cuda.requireVersion(GPU_PAIRS_VERSION, "GPU pairs", 580);
@@ -123,26 +275,88 @@ final class Transition {
         DeviceMap complete = preflight.completed(map);
         gpuPairs = complete.toGpuPairs();
         if (plan.up().checkDeviceMemory()) {
-            preflight.checkDeviceMemory(complete);
+            preflight.checkDeviceMemory(complete, shim, claims);
         }
         preflight.prepareRestore();
+    }
+
+    /** What a resume will need, if this was a suspend. */
+    private void remember() {
+        if (end.state().equals(ProcessState.RUNNING)) {
+            deviceBytes = known(preflight.deviceMemory());
+        } else if (plan.undo() && start.parked()) {
+            preflight.rememberCheckpointedToo();
+        } else if (end.parked() || end.driver().equals(ProcessState.CHECKPOINTED)) {
+            preflight.rememberSuspended(heldBefore, end.parked());
+        }
     }
 
     private static OptionalLong known(Map<GpuUuid, Long> held) {
         return held.isEmpty() ? OptionalLong.empty() : OptionalLong.of(Preflight.sum(held));
     }
 
-    private int timed(Step step, List<Phase> phases, ProgressMeter meter) throws Bounded.Overdue {
-        meter.begin(step);
+    /**
+     * What came of a step.
+     *
+     * @param result of the driver
+     * @param refusal of the shim, or what kept it from answering
+     */
+    private record Outcome(int result, @Nullable Failure refusal) {
+        static final Outcome DONE = new Outcome(CudaResult.SUCCESS, null);
+
+        boolean failed() {
+            return result != CudaResult.SUCCESS || refusal != null;
+        }
+    }
+
+    private Outcome timed(Step step, List<Phase> phases) throws Bounded.Overdue {
+        ProgressMeter telling = Objects.requireNonNull(meter);
+        telling.begin(step);
+        Outcome came = step.byShim() ? told(step, phases) : called(step, phases);
+        telling.end();
+        return came;
+    }
+
+    private Outcome called(Step step, List<Phase> phases) throws Bounded.Overdue {
         long before = System.nanoTime();
         int result = Bounded.call(step + "-" + pid, plan.stepTimeout(), new Call(step));
         Phase phase = Phase.of(step.toString(), System.nanoTime() - before);
-        meter.end();
-        if (result == CudaResult.SUCCESS) {
-            phases.add(phase);
-            reached = step.to();
+        if (result != CudaResult.SUCCESS) {
+            return new Outcome(result, null);
         }
-        return result;
+        phases.add(phase);
+        reached = reached.after(step);
+        return Outcome.DONE;
+    }
+
+    /** The shim may find out only now that it cannot park, or that there is nothing to unpark where it did not tell before. */
+    private Outcome told(Step step, List<Phase> phases) throws Bounded.Overdue {
+        String command = step == Step.PARK ? ShimControl.parkCommand(plan.down()) : step.function();
+        long before = System.nanoTime();
+        ShimAnswer answer;
+        try {
+            answer = preflight.shim().exchange(command, plan.stepTimeout());
+        } catch (ShimTrouble e) {
+            if (e.kind() == ShimTrouble.Kind.SILENT) {
+                throw new Bounded.Overdue();
+            }
+            return new Outcome(0, ShimFailure.of(preflight.proc(), pid, step.function(), e));
+        }
+        Duration duration = Duration.ofNanos(System.nanoTime() - before);
+        if (answer.ok()) {
+            phases.add(new Phase(step.toString(), duration, answer.number("bytes"), ShimControl.parts(answer)));
+            reached = reached.after(step);
+            return Outcome.DONE;
+        }
+        if (step == Step.PARK && !plan.needsShim() && answer.code().equals("off")) {
+            driverOnly = Optional.of("parking is off");
+            return Outcome.DONE;
+        }
+        if (step == Step.UNPARK && !reached.parked() && answer.code().equals("running")) {
+            reached = reached.after(step);
+            return Outcome.DONE;
+        }
+        return new Outcome(0, ShimFailure.refused(pid, step.function(), answer));
     }
 
     /** A class, since the first lambda of a JVM costs milliseconds. */
@@ -162,45 +376,44 @@ final class Transition {
                 case CHECKPOINT -> driver.cuCheckpointProcessCheckpoint(pid);
                 case RESTORE -> driver.cuCheckpointProcessRestore(pid, gpuPairs);
                 case UNLOCK -> driver.cuCheckpointProcessUnlock(pid);
+                case PARK, UNPARK -> throw new AssertionError(step);
             };
         }
     }
 
     private TorporException wrongState() {
+        ProcessState state = start.state();
         String advice;
-        if (start.equals(ProcessState.FAILED)) {
+        if (state.equals(ProcessState.FAILED)) {
             advice = "an earlier transition failed for good: end the process and start it again";
-        } else if (!start.isKnown()) {
+        } else if (!state.isKnown()) {
             advice = "this version of Torpor does not know that state: leave the process to what brought it there";
-        } else if (start.equals(plan.goal())) {
+        } else if (state.equals(plan.goal())) {
             advice = "there is nothing to do";
+        } else if (start.isMoving()) {
+            advice = "wait until that is done";
+        } else if (plan.needsShim() && state.equals(ProcessState.LOCKED)) {
+            advice = "unlock it first";
         } else {
-            advice = plan.undo() ? "resume it first" : "suspend it first";
+            advice = plan.undo() || state.equals(ProcessState.CHECKPOINTED) ? "resume it first" : "suspend it first";
         }
         return new TorporException(
                 Problem.WRONG_STATE,
-                "Process " + pid + " is " + start + ", and " + plan.operation() + " does not begin there: " + advice
+                "Process " + pid + " is " + state + ", and " + plan.operation() + " does not begin there: " + advice
                         + ".");
     }
 
-    private TorporException failed(Step step, int result, ProgressMeter meter) {
-        Failure failure = Failure.of(driver, preflight, plan, step, result);
-        String undoing = plan.undo() ? undo(meter) : "";
-        end = stateNow();
-        String message = failure.sentence() + undoing + stands();
-        return new TorporException(failure.problem(), result, message, report(Optional.of(message)));
-    }
-
-    /** Back to the state before, from wherever the driver says that the failure left the process, or else from the last step done. */
-    private String undo(ProgressMeter meter) {
+    /** Back to the state before, from wherever the failure is said to have left the process, or else from the last step done. */
+    private String undo() {
         gpuPairs = new byte[0];
-        ProcessState now = stateNow();
-        for (Step step : Step.path(now.equals(ProcessState.UNKNOWN) ? reached : now, start)) {
+        Standing now = standingNow();
+        ProcessState from = now.driver().equals(ProcessState.UNKNOWN) ? reached.driver() : now.driver();
+        reached = new Standing(from, now.shim());
+        for (Step step : reached.path(start)) {
             try {
-                int result = timed(step, undone, meter);
-                if (result != CudaResult.SUCCESS) {
-                    return " Undoing it failed too: " + step.function() + " answered " + Calls.words(driver, result)
-                            + ".";
+                Outcome came = timed(step, undone);
+                if (came.failed()) {
+                    return " Undoing it failed too: " + words(step, came);
                 }
             } catch (Bounded.Overdue e) {
                 return " Undoing it did not end in time: " + step.function() + " still runs.";
@@ -209,7 +422,14 @@ final class Transition {
         return "";
     }
 
-    private ProcessState stateNow() {
+    private String words(Step step, Outcome came) {
+        Failure refusal = came.refusal();
+        return refusal == null
+                ? step.function() + " answered " + Calls.words(driver, came.result()) + "."
+                : refusal.sentence();
+    }
+
+    private ProcessState driverNow() {
         try {
             return preflight.alive() ? query() : ProcessState.UNKNOWN;
         } catch (TorporException e) {
@@ -217,20 +437,58 @@ final class Transition {
         }
     }
 
+    /** The shim is asked only where a step of its own may have failed half-way; the driver's steps do not change what it has done. */
+    private Standing standingNow() {
+        ProcessState now = driverNow();
+        boolean certain = shim.isEmpty() && !start.shim().equals(ProcessState.UNKNOWN);
+        return certain || !now.equals(ProcessState.RUNNING)
+                ? new Standing(now, reached.shim())
+                : new Standing(now, shimSettled());
+    }
+
+    /** A conversation may have broken while the shim goes on. */
+    private ProcessState shimSettled() {
+        long deadline =
+                System.nanoTime() + ShimControl.patience(plan.stepTimeout()).toNanos();
+        ProcessState state = reached.shim();
+        try {
+            do {
+                ShimAnswer answer = shimAnswer();
+                if (!answer.ok()) {
+                    return state;
+                }
+                state = preflight.shim().status(answer).state();
+                if (state.equals(ProcessState.RUNNING) || state.equals(ProcessState.PARKED)) {
+                    return state;
+                }
+                Thread.sleep(SETTLE_MILLIS);
+            } while (System.nanoTime() < deadline);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (ShimTrouble | TorporException e) {
+            return state;
+        }
+        return state;
+    }
+
     private String stands() {
         if (!preflight.alive()) {
             return "";
         }
-        return end.equals(ProcessState.UNKNOWN)
-                ? " Its state is unknown."
-                : end.equals(start) ? " It is still " + end + "." : " It is " + end + " now.";
+        ProcessState state = end.state();
+        if (state.equals(ProcessState.UNKNOWN)) {
+            return " Its state is unknown.";
+        }
+        String parked = end.parked() && !state.equals(ProcessState.PARKED) ? ", and parked" : "";
+        return end.equals(start) ? " It is still " + state + parked + "." : " It is " + state + " now" + parked + ".";
     }
 
     private TorporException unresponsive(Step step) {
-        String message = step.function() + "(pid " + pid + ") did not return within "
-                + Phase.text(plan.stepTimeout().orElseThrow())
-                + ", and the driver cannot be interrupted: the step may still end by itself. Ask for the state, and resume the"
-                + " process from there.";
+        String call = step.function() + "(pid " + pid + ") did not return within "
+                + Phase.text(plan.stepTimeout().orElseThrow());
+        String why = step.byShim() ? ", and the shim cannot be interrupted" : ", and the driver cannot be interrupted";
+        String message = call + why
+                + ": the step may still end by itself. Ask for the state, and resume the process from there.";
         return new TorporException(Problem.UNRESPONSIVE, 0, message, report(Optional.of(message)));
     }
 
@@ -240,14 +498,15 @@ final class Transition {
         return new Report(
                 plan.operation(),
                 pid,
-                start,
-                end,
+                start.state(),
+                end.state(),
                 checks,
                 Duration.ofNanos(queryNanos),
                 done,
                 undone,
                 gained,
                 deviceBytes,
+                driverOnly,
                 Duration.ofNanos(System.nanoTime() - begin),
                 failure,
                 cuda.simulated());

@@ -32,7 +32,7 @@ class CheckpointBufferTest {
                 .mapToLong(Mapping::size)
                 .max()
                 .orElse(0);
-        assertThat(CheckpointBuffer.bytes(smaps).orElse(0)).isEqualTo(expected * 1024);
+        assertThat(CheckpointBuffer.bytes(smaps, 0).orElse(0)).isEqualTo(expected * 1024);
     }
 
     @Provide
@@ -49,10 +49,34 @@ class CheckpointBufferTest {
                 .ofMaxSize(8);
     }
 
+    private static String anonymous(long mib) {
+        return new Mapping("rw-p", "0", "", mib << 10, mib << 10).text();
+    }
+
+    private static long mebibytes(String smaps, long arena) {
+        return CheckpointBuffer.bytes(smaps, arena << 20).orElse(0) >> 20;
+    }
+
+    @Test
+    void theArenaOfTheShimIsNoBufferOfTheDrivers() {
+        assertThat(mebibytes(anonymous(9000) + anonymous(600), 9000)).isEqualTo(600);
+        assertThat(mebibytes(anonymous(9600), 9000)).as("merged").isEqualTo(600);
+        assertThat(mebibytes(anonymous(9000), 9000)).as("nothing beside it").isZero();
+    }
+
+    @Test
+    void anArenaThatIsElsewhereIsTakenOffNothing() {
+        String file = new Mapping("rw-s", "77", "/dev/shm/arena", 500 << 10, 500 << 10).text();
+        assertThat(mebibytes(file + anonymous(600), 500)).isEqualTo(600);
+        assertThat(mebibytes(anonymous(600) + anonymous(300), 900))
+                .as("in parts")
+                .isEqualTo(600);
+    }
+
     @Test
     void withoutMapsThereIsNone() {
-        assertThat(CheckpointBuffer.bytes(null)).isEmpty();
-        assertThat(CheckpointBuffer.bytes("")).isEmpty();
-        assertThat(CheckpointBuffer.bytes("no maps at all\n:\n-\n")).isEmpty();
+        assertThat(CheckpointBuffer.bytes(null, 0)).isEmpty();
+        assertThat(CheckpointBuffer.bytes("", 0)).isEmpty();
+        assertThat(CheckpointBuffer.bytes("no maps at all\n:\n-\n", 0)).isEmpty();
     }
 }

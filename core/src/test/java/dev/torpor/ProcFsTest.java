@@ -70,6 +70,37 @@ class ProcFsTest {
     }
 
     @Test
+    void aProcessInAContainerSeesItselfUnderOtherNumbers() throws IOException {
+        write("7/status", "Name:\tsh\nTgid:\t7\nUid:\t101000\t101001\t101001\t101001\nNSpid:\t7\t12\t5\n");
+        write("7/uid_map", "         0     100000       1001\n      1001     101001      64535\n");
+        assertThat(proc.innermostPid(7)).isEqualTo(5);
+        assertThat(proc.user(7)).isEqualTo(101_001);
+        assertThat(proc.innermostUser(7)).as("namespaces that cannot be told").isEqualTo(101_001);
+        for (String process : new String[] {"7", "self"}) {
+            Files.createDirectories(root.resolve(process + "/ns"));
+            Files.createSymbolicLink(root.resolve(process + "/ns/user"), Path.of("user:[" + process + "]"));
+        }
+        assertThat(proc.innermostUser(7)).isEqualTo(1001);
+        write("7/uid_map", "0 4000000 10\n");
+        assertThat(proc.innermostUser(7))
+                .as("a user without a place in the map")
+                .isEqualTo(101_001);
+        Files.delete(root.resolve("self/ns/user"));
+        Files.createSymbolicLink(root.resolve("self/ns/user"), Path.of("user:[7]"));
+        write("7/uid_map", "0 101001 1\n");
+        assertThat(proc.innermostUser(7)).as("in the same namespace").isEqualTo(101_001);
+    }
+
+    @Test
+    void withoutNamespacesTheNumbersAreTheSame() throws IOException {
+        write("7/status", "Tgid:\t7\nUid:\t1\t2\t3\t4\n");
+        assertThat(proc.innermostPid(7)).isEqualTo(7);
+        assertThat(proc.innermostUser(7)).isEqualTo(2);
+        assertThat(proc.innermostPid(8)).isEqualTo(8);
+        assertThat(proc.innermostUser(8)).isEqualTo(-1);
+    }
+
+    @Test
     void aProcessWithoutACommandLineHasItsName() throws IOException {
         write("7/cmdline", "");
         write("7/comm", "kworker\n");

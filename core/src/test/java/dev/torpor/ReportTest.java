@@ -21,6 +21,7 @@ class ReportTest {
                 undone,
                 9_000_000_000L,
                 OptionalLong.of(9_328_132_096L),
+                Optional.empty(),
                 Duration.ofMillis(4111),
                 failure,
                 simulated);

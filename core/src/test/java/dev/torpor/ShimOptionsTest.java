@@ -1,9 +1,12 @@
 package dev.torpor;
 
+import static java.util.Map.entry;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -32,19 +35,27 @@ class ShimOptionsTest {
                 .bufferHuge(true)
                 .bufferThreads(64)
                 .bufferKeep(TEBI)
+                .park(false)
+                .parkMin(3 << 20)
+                .arenaKeep(true)
+                .folder(Path.of("/run/a folder"))
                 .log(ShimOptions.Log.OFF);
         assertThat(all.environment())
-                .isEqualTo(Map.of(
-                        "TORPOR_COPY", "0",
-                        "TORPOR_COPY_STREAMS", "8",
-                        "TORPOR_COPY_CHUNK", "4M",
-                        "TORPOR_COPY_MIN", "1000000",
-                        "TORPOR_COPY_START", "0",
-                        "TORPOR_COPY_IDLE_MS", "10000",
-                        "TORPOR_BUFFER_HUGE", "1",
-                        "TORPOR_BUFFER_THREADS", "64",
-                        "TORPOR_BUFFER_KEEP", "1T",
-                        "TORPOR_LOG", "off"))
+                .isEqualTo(Map.ofEntries(
+                        entry("TORPOR_COPY", "0"),
+                        entry("TORPOR_COPY_STREAMS", "8"),
+                        entry("TORPOR_COPY_CHUNK", "4M"),
+                        entry("TORPOR_COPY_MIN", "1000000"),
+                        entry("TORPOR_COPY_START", "0"),
+                        entry("TORPOR_COPY_IDLE_MS", "10000"),
+                        entry("TORPOR_BUFFER_HUGE", "1"),
+                        entry("TORPOR_BUFFER_THREADS", "64"),
+                        entry("TORPOR_BUFFER_KEEP", "1T"),
+                        entry("TORPOR_PARK", "0"),
+                        entry("TORPOR_PARK_MIN", "3M"),
+                        entry("TORPOR_ARENA_KEEP", "1"),
+                        entry("TORPOR_DIR", "/run/a folder"),
+                        entry("TORPOR_LOG", "off")))
                 .hasSameSizeAs(ShimSetting.values());
     }
 
@@ -55,6 +66,21 @@ class ShimOptionsTest {
         assertThat(eight.log(ShimOptions.Log.INFO)).hasToString("TORPOR_COPY_STREAMS=8 TORPOR_LOG=info");
         assertThat(eight).hasToString("TORPOR_COPY_STREAMS=8");
         assertThat(ShimOptions.defaults().environment()).isEmpty();
+    }
+
+    @Test
+    void aLeanContextIsCudasOwnSettingWhereTheProgramHasNone() {
+        Map<String, String> environment = new HashMap<>(Map.of("CUDA_DEVICE_MAX_CONNECTIONS", "32"));
+        ShimOptions lean = ShimOptions.defaults().lean(true);
+        Shim.extract().preload(environment, lean.copy(false));
+        assertThat(environment)
+                .containsEntry("CUDA_DEVICE_MAX_CONNECTIONS", "32")
+                .containsEntry("CUDA_SCALE_LAUNCH_QUEUES", "0.25x")
+                .containsEntry("TORPOR_COPY", "0");
+        assertThat(lean.leanEnvironment()).containsEntry("CUDA_DEVICE_MAX_CONNECTIONS", "1");
+        assertThat(lean).hasToString("lean");
+        assertThat(lean.copyStreams(8)).hasToString("TORPOR_COPY_STREAMS=8 lean");
+        assertThat(lean.lean(false).leanEnvironment()).isEmpty();
     }
 
     private static void refused(Supplier<ShimOptions> wrong, String sentence) {
@@ -76,6 +102,8 @@ class ShimOptionsTest {
         refused(
                 () -> options.copyIdle(Duration.ofHours(1).plusNanos(1)),
                 "TORPOR_COPY_IDLE_MS is from 0 to 3600000, not 3600001");
+        refused(() -> options.parkMin(1 << 20), "TORPOR_PARK_MIN is from 2M to 1T bytes, not 1048576");
+        refused(() -> options.folder(Path.of("run")), "TORPOR_DIR is an absolute path, not 'run'");
     }
 
     @Test
@@ -102,6 +130,10 @@ class ShimOptionsTest {
         "TORPOR_COPY_START, 16777216T, 0 to 1T",
         "TORPOR_COPY_START, 99999999999999999999, 0 to 1T",
         "TORPOR_BUFFER_KEEP, 2T, 0 to 1T",
+        "TORPOR_PARK_MIN, 1M, 2M to 1T",
+        "TORPOR_PARK, off, 0 to 1",
+        "TORPOR_ARENA_KEEP, 2, 0 to 1",
+        "TORPOR_DIR, run/torpor, an absolute path",
         "TORPOR_LOG, INFO, 'off, warn or info'",
         "TORPOR_LOG, debug, 'off, warn or info'",
     })
@@ -151,8 +183,8 @@ class ShimOptionsTest {
     void anyTextIsReadOrRefused(@ForAll String text) {
         for (ShimSetting setting : ShimSetting.values()) {
             try {
-                long value = setting.parse(text);
-                assertThat(setting.parse(setting.text(value))).isEqualTo(setting.checked(value));
+                String normal = setting.normal(text);
+                assertThat(setting.normal(normal)).isEqualTo(normal);
             } catch (IllegalArgumentException e) {
                 assertThat(e)
                         .hasMessageStartingWith(setting.variable() + " is ")

@@ -104,6 +104,7 @@ public final class CheckpointRounds {
         Map<String, String> environment = new HashMap<>(more);
         environment.put("LD_PRELOAD", Kit.shim().toString());
         environment.put("TORPOR_BUFFER_HUGE", "1");
+        environment.put("TORPOR_PARK", "0"); // all of it is to be the driver's
         environment.put("TORPOR_LOG", "info");
         return environment;
     }

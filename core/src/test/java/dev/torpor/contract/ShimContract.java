@@ -10,6 +10,7 @@ import dev.torpor.GpuProcess;
 import dev.torpor.PrimaryContext;
 import dev.torpor.Problem;
 import dev.torpor.Shim;
+import dev.torpor.ShimControl;
 import dev.torpor.ShimOptions;
 import dev.torpor.TorporException;
 import dev.torpor.driver.CudaResult;
@@ -52,7 +53,8 @@ public abstract class ShimContract extends TypedContract {
         shim.preload(environment);
         try (Target target = Target.start(environment, "--memory", SMALL)) {
             GpuProcess process = cuda.process(target.pid());
-            assertThat(process.shim()).contains(new Shim.Loaded(shim.version(), shim.library()));
+            assertThat(process.shim().map(ShimControl::loaded))
+                    .contains(new Shim.Loaded(shim.version(), shim.library()));
             process.suspend();
             assertThat(process.shim()).isPresent();
             process.resume();

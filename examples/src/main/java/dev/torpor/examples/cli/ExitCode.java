@@ -1,5 +1,6 @@
 package dev.torpor.examples.cli;
 
+import static dev.torpor.Problem.ARENA;
 import static dev.torpor.Problem.CLOSED;
 import static dev.torpor.Problem.DEVICE_MAP;
 import static dev.torpor.Problem.DEVICE_MEMORY;
@@ -29,17 +30,18 @@ enum ExitCode {
     WRONG_STATE(6, "the process is not in a state where this begins", Problem.WRONG_STATE),
     REFUSED(
             7,
-            "this cannot be done to the process: memory, device map, MPS, or what it uses",
+            "this cannot be done to the process: memory, file, device map, MPS, or what it uses",
             HOST_MEMORY,
             DEVICE_MEMORY,
             DEVICE_MAP,
             MPS_CLIENT,
-            NOT_SUPPORTED),
+            NOT_SUPPORTED,
+            ARENA),
     LOCK_TIMEOUT(8, "its work on the GPU did not pause in time; it runs on", Problem.LOCK_TIMEOUT),
     RESTORE_FAILED(9, "the driver refused to restore the process", Problem.RESTORE_FAILED),
-    UNRESPONSIVE(10, "the driver did not return in time", Problem.UNRESPONSIVE),
+    UNRESPONSIVE(10, "the driver or the shim did not return in time", Problem.UNRESPONSIVE),
     DRIVER(11, "a call of the driver failed for another reason", Problem.DRIVER),
-    NO_SHIM(12, "the shim cannot be used", Problem.NO_SHIM);
+    NO_SHIM(12, "the shim cannot be used, is not there, or makes no sense", Problem.NO_SHIM, Problem.SHIM);
 
     private final int code;
     private final String meaning;

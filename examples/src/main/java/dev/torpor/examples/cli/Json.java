@@ -7,14 +7,19 @@ import dev.torpor.ProcessInfo;
 import dev.torpor.ProcessState;
 import dev.torpor.Report;
 import dev.torpor.Shim;
+import dev.torpor.ShimStatistics;
 import dev.torpor.TorporException;
 import dev.torpor.WarmUpReport;
+import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /** The library's records as JSON: durations in milliseconds, sizes in bytes, and what is not known left out. */
 public final class Json {
+    private static final Pattern NUMBER = Pattern.compile("(0|[1-9]\\d*)(\\.\\d+)?");
+
     private Json() {}
 
     /** A transition. */
@@ -32,6 +37,7 @@ public final class Json {
         json.add("undone", of(report.undone()));
         json.addProperty("hostBytesGained", report.hostBytesGained());
         report.deviceBytes().ifPresent(bytes -> json.addProperty("deviceBytes", bytes));
+        report.driverOnly().ifPresent(reason -> json.addProperty("driverOnly", reason));
         json.addProperty("simulated", report.simulated());
         return json;
     }
@@ -104,11 +110,34 @@ public final class Json {
     private static JsonArray of(List<Phase> phases) {
         JsonArray json = new JsonArray();
         for (Phase phase : phases) {
-            JsonObject one = new JsonObject();
-            one.addProperty("name", phase.name());
-            one.addProperty("ms", millis(phase.duration()));
-            json.add(one);
+            json.add(of(phase));
         }
+        return json;
+    }
+
+    static JsonObject of(Phase phase) {
+        JsonObject json = new JsonObject();
+        json.addProperty("name", phase.name());
+        json.addProperty("ms", millis(phase.duration()));
+        phase.bytes().ifPresent(bytes -> json.addProperty("bytes", bytes));
+        phase.gigabytesPerSecond().ifPresent(speed -> json.addProperty("gbps", speed));
+        if (!phase.parts().isEmpty()) {
+            json.add("parts", of(phase.parts()));
+        }
+        return json;
+    }
+
+    /** What the shim has counted, by its own names; numbers where it gives numbers. */
+    static JsonObject of(long pid, ShimStatistics statistics) {
+        JsonObject json = new JsonObject();
+        json.addProperty("pid", pid);
+        statistics.values().forEach((name, value) -> {
+            if (NUMBER.matcher(value).matches()) {
+                json.addProperty(name, new BigDecimal(value));
+            } else {
+                json.addProperty(name, value);
+            }
+        });
         return json;
     }
 

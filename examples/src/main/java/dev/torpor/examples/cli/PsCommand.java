@@ -6,7 +6,7 @@ import dev.torpor.ProcessInfo;
 import dev.torpor.examples.Sizes;
 import picocli.CommandLine.Command;
 
-@Command(name = "ps", description = "Lists the processes that use CUDA, suspended ones among them.")
+@Command(name = "ps", description = "Lists the processes that use CUDA, suspended and parked ones among them.")
 final class PsCommand extends DriverCommand {
     @Override
     ExitCode run(Cuda cuda) {

@@ -1,6 +1,7 @@
 package dev.torpor.examples.cli;
 
 import dev.torpor.Shim;
+import dev.torpor.ShimOptions;
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +25,8 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "run",
         description = {
-            "Becomes a command that carries the shim: large copies are made by many streams, and checkpoints are faster.",
+            "Becomes a command that carries the shim: it can be parked, large copies are made by many streams, and checkpoints are"
+                    + " faster.",
             "Ends as the command does; 126: it cannot be executed, 127: it is not found."
         })
 final class RunCommand implements Callable<Integer> {
@@ -54,20 +56,28 @@ final class RunCommand implements Callable<Integer> {
                     spec.commandLine(),
                     "Only the launcher does this, as its first word: torpor run [OPTIONS] -- COMMAND...");
         }
-        Map<String, String> environment = new HashMap<>();
-        String present = System.getenv("LD_PRELOAD");
-        if (present != null) {
-            environment.put("LD_PRELOAD", present);
-        }
         Shim shim = library == null ? Shim.extract() : Shim.at(library);
+        Map<String, String> environment;
         try {
-            shim.preload(environment, settings.options());
+            ShimOptions options = settings.options();
+            environment = present("LD_PRELOAD");
+            options.leanEnvironment().keySet().forEach(name -> environment.putAll(present(name)));
+            shim.preload(environment, options);
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), String.valueOf(e.getMessage()));
         }
         checkCommand(command.get(0));
         print(environment);
         return ExitCode.OK.code();
+    }
+
+    private static Map<String, String> present(String variable) {
+        Map<String, String> present = new HashMap<>();
+        String value = System.getenv(variable);
+        if (value != null) {
+            present.put(variable, value);
+        }
+        return present;
     }
 
     private void print(Map<String, String> environment) {

@@ -1,18 +1,41 @@
 package dev.torpor.examples.cli;
 
+import dev.torpor.Cuda;
 import dev.torpor.GpuProcess;
 import dev.torpor.Level;
 import dev.torpor.ProgressListener;
 import dev.torpor.Report;
 import dev.torpor.Suspend;
+import java.util.Locale;
 import java.util.Optional;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.TypeConversionException;
 
-@Command(name = "suspend", description = "Takes running or locked processes off the GPU.")
+@Command(name = "suspend", description = "Takes running, parked or locked processes off the GPU.")
 final class SuspendCommand extends TransitionCommand {
+    @Option(
+            names = "--level",
+            paramLabel = "LEVEL",
+            defaultValue = "checkpoint",
+            converter = Levels.class,
+            description = {
+                "checkpoint: everything leaves the GPU; where a process carries the shim it is parked first, which is faster.",
+                "park: the application's memory does, by the shim; contexts stay. Default: ${DEFAULT-VALUE}."
+            })
+    private Level level = Level.CHECKPOINT;
+
     @Mixin
     private final LockTimeout lockTimeout = new LockTimeout();
+
+    @Mixin
+    private final DriverOnly driverOnly = new DriverOnly();
+
+    @Mixin
+    private final ArenaOption arena = new ArenaOption();
 
     @Mixin
     private final StepTimeout stepTimeout = new StepTimeout();
@@ -20,9 +43,32 @@ final class SuspendCommand extends TransitionCommand {
     @Mixin
     private final MemoryCheck memoryCheck = new MemoryCheck();
 
+    private Suspend options = Suspend.to(Level.CHECKPOINT);
+
+    static final class Levels implements ITypeConverter<Level> {
+        @Override
+        public Level convert(String text) {
+            for (Level level : Level.values()) {
+                if (level.name().toLowerCase(Locale.ROOT).equals(text)) {
+                    return level;
+                }
+            }
+            throw new TypeConversionException("'" + text + "' is not a level: use park or checkpoint");
+        }
+    }
+
+    @Override
+    void prepare(Cuda cuda) {
+        options = arena.on(memoryCheck.on(stepTimeout.on(lockTimeout.on(Suspend.to(level)))), line());
+        try {
+            options = driverOnly.on(options);
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(line(), "--driver-only leaves nothing to do at level park", e);
+        }
+    }
+
     @Override
     Report run(GpuProcess process, Optional<ProgressListener> listener) {
-        Suspend options = memoryCheck.on(stepTimeout.on(lockTimeout.on(Suspend.to(Level.CHECKPOINT))));
         return process.suspend(listener.map(options::onProgress).orElse(options));
     }
 }

@@ -18,6 +18,9 @@ final class ToggleCommand extends TransitionCommand {
     private final LockTimeout lockTimeout = new LockTimeout();
 
     @Mixin
+    private final DriverOnly driverOnly = new DriverOnly();
+
+    @Mixin
     private final StepTimeout stepTimeout = new StepTimeout();
 
     @Mixin
@@ -38,7 +41,7 @@ final class ToggleCommand extends TransitionCommand {
         if (!process.state().equals(ProcessState.RUNNING)) {
             return process.resume(listener.map(up::onProgress).orElse(up));
         }
-        Suspend down = memoryCheck.on(stepTimeout.on(lockTimeout.on(Suspend.to(Level.CHECKPOINT))));
+        Suspend down = driverOnly.on(memoryCheck.on(stepTimeout.on(lockTimeout.on(Suspend.to(Level.CHECKPOINT)))));
         return process.suspend(listener.map(down::onProgress).orElse(down));
     }
 }

@@ -66,6 +66,11 @@ public final class Torpor implements Callable<Integer> {
         line.addSubcommand("suspend", new SuspendCommand());
         line.addSubcommand("resume", new ResumeCommand());
         line.addSubcommand("toggle", new ToggleCommand());
+        line.addSubcommand("park", new ParkCommand());
+        line.addSubcommand("unpark", new UnparkCommand());
+        line.addSubcommand("prepare", new PrepareCommand());
+        line.addSubcommand("release", new ReleaseCommand());
+        line.addSubcommand("stats", new StatsCommand());
         line.addSubcommand("lock", new LockCommand());
         line.addSubcommand("checkpoint", new CheckpointCommand());
         line.addSubcommand("restore", new RestoreCommand());

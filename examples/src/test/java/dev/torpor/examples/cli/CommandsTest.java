@@ -144,6 +144,22 @@ class CommandsTest {
     }
 
     @Test
+    void aSuspendWithoutTheShimSaysThatItWasTheDriversAlone() {
+        try (Target target = Target.start("--memory", "8M")) {
+            assertThat(torpor("suspend", pid(target), "--level", "checkpoint", "--driver-only")
+                            .succeeds()
+                            .out())
+                    .endsWith(", driver only; checkpointed\n");
+            torpor("resume", pid(target)).succeeds();
+            JsonObject down = torpor("suspend", pid(target), "--json").object();
+            assertThat(down.get("driverOnly").getAsString()).startsWith("nothing listens at ");
+            assertThat(torpor("resume", pid(target), "--json").object().has("driverOnly"))
+                    .isFalse();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
     void toggleGoesToAndFro() {
         try (Target target = Target.start("--memory", "8M")) {
             assertThat(torpor("toggle", pid(target)).succeeds().out()).endsWith("; checkpointed\n");

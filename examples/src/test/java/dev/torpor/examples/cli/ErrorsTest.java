@@ -43,7 +43,22 @@ class ErrorsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"state", "suspend", "resume", "toggle", "lock", "checkpoint", "restore", "unlock"})
+    @ValueSource(
+            strings = {
+                "state",
+                "suspend",
+                "resume",
+                "toggle",
+                "park",
+                "unpark",
+                "prepare",
+                "release",
+                "stats",
+                "lock",
+                "checkpoint",
+                "restore",
+                "unlock"
+            })
     void aProcessThatIsNotThere(String command) {
         torpor(command, NO_PID).fails(ExitCode.NO_PROCESS);
         JsonObject error = torpor(command, NO_PID, "--json").error(ExitCode.NO_PROCESS);
@@ -71,6 +86,9 @@ class ErrorsTest {
         "suspend 1 --timeout 10,is not a duration",
         "suspend 1 --timeout 1200h,out of range",
         "suspend 1 --step-timeout 0,out of range",
+        "suspend 1 --level deep,'deep' is not a level: use park or checkpoint",
+        "suspend 1 --level park --driver-only,leaves nothing to do",
+        "park 1 --arena file,absolute path of one line",
         "warmup --device x,is not an int",
     })
     void aCommandLineThatCannotBeUnderstood(String arguments, String complaint) {
@@ -130,6 +148,18 @@ class ErrorsTest {
             torpor("suspend", pid(target)).succeeds();
             torpor("resume", pid(target), "--device-map", map).fails(ExitCode.REFUSED);
             torpor("resume", pid(target)).succeeds();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"park", "suspend --level park", "unpark", "prepare", "release", "stats"})
+    void aProcessWithoutAShim(String command) {
+        try (Target target = Target.start("--memory", "8M")) {
+            String[] words = (command + " " + target.pid()).split(" ");
+            assertThat(torpor(words).fails(ExitCode.NO_SHIM).err())
+                    .contains("start it with `torpor run`")
+                    .contains("nothing listens at ");
             target.assertMemoryIntact();
         }
     }

@@ -60,6 +60,13 @@ class RunCommandTest {
                                 "3G",
                                 "--log",
                                 "info",
+                                "--park-min",
+                                "4M",
+                                "--dir",
+                                "/run/it's",
+                                "--lean",
+                                "--no-park",
+                                "--no-arena-keep",
                                 "--no-copy",
                                 "--no-huge",
                                 "true")
@@ -76,7 +83,13 @@ class RunCommandTest {
                 .contains(" TORPOR_LOG='info'")
                 .contains(" TORPOR_COPY='0'")
                 .contains(" TORPOR_BUFFER_HUGE='0'")
-                .endsWith("; shift 18\n");
+                .contains(" TORPOR_PARK_MIN='4M'")
+                .contains(" TORPOR_DIR='/run/it'\\''s'")
+                .contains(" TORPOR_PARK='0'")
+                .contains(" TORPOR_ARENA_KEEP='0'")
+                .contains(" CUDA_DEVICE_MAX_CONNECTIONS='1'")
+                .contains(" CUDA_SCALE_LAUNCH_QUEUES='0.25x'")
+                .endsWith("; shift 25\n");
     }
 
     @Test
@@ -105,6 +118,8 @@ class RunCommandTest {
         "run --keep much true, TORPOR_BUFFER_KEEP is from 0 to 1T",
         "run --idle 2h true, TORPOR_COPY_IDLE_MS is from 0 to 3600000",
         "run --idle soon true, is not a duration",
+        "run --park-min 1M true, TORPOR_PARK_MIN is from 2M to 1T",
+        "run --dir run true, TORPOR_DIR is an absolute path",
         "run --log debug true, 'TORPOR_LOG is off, warn or info'",
         "run --no-such true, Unknown option",
     })

@@ -1,0 +1,89 @@
+package dev.torpor;
+
+import java.util.Optional;
+
+/** What it means that the shim refuses a command, or does not answer it, and what to do about it. */
+final class ShimFailure {
+    private static final String MIXED = "Restart the process with the shim of this version of Torpor.";
+
+    private ShimFailure() {}
+
+    /** The shim said no. The process is where it was. */
+    static Failure refused(long pid, String command, ShimAnswer answer) {
+        String words = answer.words();
+        String said = call(pid, command) + " failed: the shim answers " + answer.code()
+                + (words.isEmpty() ? "" : ", " + words) + ". ";
+        return switch (answer.code()) {
+            case "busy" ->
+                command.equals("park")
+                        ? new Failure(
+                                Problem.LOCK_TIMEOUT,
+                                said + "Try again when it is idle, or allow a longer lock timeout.")
+                        : new Failure(Problem.WRONG_STATE, said + "Try again when it is done.");
+            case "parked", "running" ->
+                new Failure(Problem.WRONG_STATE, said + "Ask for its state and go on from there.");
+            case "device-memory" ->
+                new Failure(Problem.DEVICE_MEMORY, said + missing(answer) + "Free device memory, and do it again.");
+            case "host-memory" ->
+                new Failure(
+                        Problem.HOST_MEMORY,
+                        said + "Free host memory, raise the limit of its cgroup, or give it a file to park into.");
+            case "arena" ->
+                new Failure(Problem.ARENA, said + "Name a file that is not there yet, where there is room for it.");
+            case "off" ->
+                new Failure(
+                        Problem.NOT_SUPPORTED,
+                        said + "It can be checkpointed by the driver alone, or started with TORPOR_PARK=1.");
+            case "permission" ->
+                new Failure(Problem.NO_PERMISSION, said + "Run as the user of the process, or as root.");
+            case "driver" -> new Failure(Problem.DRIVER, said.strip());
+            default -> new Failure(Problem.SHIM, said + MIXED);
+        };
+    }
+
+    private static String missing(ShimAnswer answer) {
+        return answer.missing().isPresent()
+                ? Sizes.text(answer.missing().getAsLong()) + " of device memory are missing. "
+                : "";
+    }
+
+    /** No answer came. */
+    static Failure of(ProcFs proc, long pid, String command, ShimTrouble trouble) {
+        String said = call(pid, command) + " failed: " + trouble.reason() + ". ";
+        if (proc.startTime(pid) < 0) {
+            return new Failure(Problem.NO_SUCH_PROCESS, said + "The process has ended.");
+        }
+        return switch (trouble.kind()) {
+            case ABSENT -> new Failure(Problem.NO_SHIM, said + whyAbsent(proc, pid));
+            case DENIED -> new Failure(Problem.NO_PERMISSION, said + Preflight.runAsItsUser(proc, pid));
+            case SILENT ->
+                new Failure(
+                        Problem.UNRESPONSIVE, said + "It may still be done: ask for the state, and go on from there.");
+            case BROKEN -> new Failure(Problem.SHIM, said + "Ask for the state, and go on from there.");
+        };
+    }
+
+    private static String whyAbsent(ProcFs proc, long pid) {
+        Optional<Shim.Loaded> loaded;
+        try {
+            loaded = new ShimScan(proc).of(pid);
+        } catch (TorporException e) {
+            return "Whether the process carries the shim cannot be told.";
+        }
+        return loaded.isPresent()
+                ? "It carries the shim " + loaded.get().version()
+                        + ", which listens once it has initialised CUDA, if its folder can be made; it says on its stderr"
+                        + " what keeps it from that."
+                : "The process carries no shim: start it with `torpor run`, or with Shim.preload.";
+    }
+
+    /** A success that lacks what makes it one. */
+    static Failure lacking(long pid, String command, String name) {
+        return new Failure(
+                Problem.SHIM, call(pid, command) + " failed: the shim's answer lacks " + name + ". " + MIXED);
+    }
+
+    private static String call(long pid, String command) {
+        return command + "(pid " + pid + ")";
+    }
+}

@@ -1,0 +1,22 @@
+package dev.torpor;
+
+/**
+ * What a shim tells about its process ({@code status} in {@code docs/parking.md}).
+ *
+ * @param version of the shim
+ * @param pid as the process itself sees it, which in a container is another than on the host
+ * @param state {@link ProcessState#RUNNING}, {@link ProcessState#PARKING}, {@link ProcessState#PARKED} or
+ *     {@link ProcessState#UNPARKING}; what the driver has done to the process is not in it
+ * @param parkableBytes device memory that could be parked now
+ * @param parkedBytes device memory whose contents are on the host now
+ * @param leftBytes device memory of the application that must be left to the driver
+ * @param arenaBytes host memory that is ready for a park, or in use by it
+ */
+public record ShimStatus(
+        String version,
+        long pid,
+        ProcessState state,
+        long parkableBytes,
+        long parkedBytes,
+        long leftBytes,
+        long arenaBytes) {}

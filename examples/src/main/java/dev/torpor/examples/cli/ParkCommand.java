@@ -1,0 +1,41 @@
+package dev.torpor.examples.cli;
+
+import dev.torpor.Cuda;
+import dev.torpor.GpuProcess;
+import dev.torpor.Level;
+import dev.torpor.ProgressListener;
+import dev.torpor.Report;
+import dev.torpor.Suspend;
+import java.util.Optional;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+
+@Command(
+        name = "park",
+        description =
+                "Moves the memory of running processes to the host, and leaves their contexts on the GPU; takes the shim.")
+final class ParkCommand extends TransitionCommand {
+    @Mixin
+    private final LockTimeout lockTimeout = new LockTimeout();
+
+    @Mixin
+    private final ArenaOption arena = new ArenaOption();
+
+    @Mixin
+    private final StepTimeout stepTimeout = new StepTimeout();
+
+    @Mixin
+    private final MemoryCheck memoryCheck = new MemoryCheck();
+
+    private Suspend options = Suspend.to(Level.PARK);
+
+    @Override
+    void prepare(Cuda cuda) {
+        options = arena.on(memoryCheck.on(stepTimeout.on(lockTimeout.on(options))), line());
+    }
+
+    @Override
+    Report run(GpuProcess process, Optional<ProgressListener> listener) {
+        return process.suspend(listener.map(options::onProgress).orElse(options));
+    }
+}

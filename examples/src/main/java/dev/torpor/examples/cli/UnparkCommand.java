@@ -1,0 +1,21 @@
+package dev.torpor.examples.cli;
+
+import dev.torpor.GpuProcess;
+import dev.torpor.ProgressListener;
+import dev.torpor.Report;
+import dev.torpor.Resume;
+import java.util.Optional;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+
+@Command(name = "unpark", description = "Gives parked processes their device memory back.")
+final class UnparkCommand extends TransitionCommand {
+    @Mixin
+    private final StepTimeout stepTimeout = new StepTimeout();
+
+    @Override
+    Report run(GpuProcess process, Optional<ProgressListener> listener) {
+        Resume options = stepTimeout.on(Resume.defaults());
+        return process.unpark(listener.map(options::onProgress).orElse(options));
+    }
+}
