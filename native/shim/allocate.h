@@ -20,5 +20,7 @@ void allocations_defer(int defer);
 void allocations_context_gone(CUcontext context);
 
 uint64_t peers_of(CUdevice device); /* which devices may use its allocations, itself among them */
+/* For a copy that the driver would make of its own memory: the current device is let reach whatever of the two it may not. 0: nothing was changed. */
+int peers_let_reach(CUdeviceptr to, CUdeviceptr from);
 
 #endif

@@ -41,6 +41,7 @@ EXPORT CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
 static int differs(void *data, CUpointer_attribute attribute, const struct mapping *m) {
     switch ((int)attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT: memcpy(data, &m->request.context, sizeof m->request.context); return 1;
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS: memcpy(data, &(int){CU_MEM_ACCESS_FLAGS_PROT_READWRITE}, sizeof(int)); return 1; /* whoever asks */
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE: memcpy(data, &m->request.bytes, sizeof m->request.bytes); return 1;
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE: memcpy(data, &m->request.pool, sizeof m->request.pool); return 1;
     default: return 0;
@@ -54,10 +55,10 @@ static int known(void *data, CUpointer_attribute attribute, CUdeviceptr address,
     switch ((int)attribute) {
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE: memcpy(data, &(unsigned){CU_MEMORYTYPE_DEVICE}, sizeof(unsigned)); return 1;
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER: memcpy(data, &address, sizeof address); return 1;
-    case CU_POINTER_ATTRIBUTE_IS_MANAGED: memset(data, 0, 1); return 1;
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED: memcpy(data, &(int){0}, sizeof(int)); return 1;
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: memcpy(data, &device, sizeof device); return 1;
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: memcpy(data, &m->base, sizeof m->base); return 1;
-    case CU_POINTER_ATTRIBUTE_MAPPED: memset(data, 1, 1); return 1;
+    case CU_POINTER_ATTRIBUTE_MAPPED: memcpy(data, &(int){1}, sizeof(int)); return 1;
     default: return 0;
     }
 }
