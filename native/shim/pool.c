@@ -16,7 +16,7 @@ struct spare {
     CUevent event;      /* NULL: the GPU has done with it */
     CUcontext context;  /* of the event and the stream */
     CUstream stream;    /* whose next work comes after; NULL: no stream's does */
-    const void *thread; /* whose own stream it is */
+    uint64_t thread;    /* whose own stream it is */
 };
 
 struct pool {
@@ -32,7 +32,13 @@ struct pool {
 static struct pool *pools;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of all pools; taken before the blocks' lock */
 static _Atomic int excess; /* some pool has more to spare than it should */
-static _Thread_local char self; /* its address is the thread's name */
+
+/* Of a thread; no other ever has it, as one would have its place in memory. */
+static uint64_t self(void) {
+    static _Atomic uint64_t threads;
+    static _Thread_local uint64_t number;
+    return number ? number : (number = atomic_fetch_add(&threads, 1) + 1);
+}
 
 /* What the driver is asked on the way is no part of the program, and must not disturb a capture. */
 static CUresult relaxed(CUresult (*ask)(CUevent), CUevent event) {
@@ -74,7 +80,7 @@ static int is_done(struct spare *s) {
 }
 
 static int is_next_in(const struct spare *s, CUcontext context, CUstream stream) {
-    return s->stream == stream && s->context == context && (stream != CU_STREAM_PER_THREAD || s->thread == &self);
+    return s->stream == stream && s->context == context && (stream != CU_STREAM_PER_THREAD || s->thread == self());
 }
 
 static int fits(const struct spare *s, size_t size) { return s->piece.size >= size && s->piece.size - size <= size / FITS_WITHIN; }
@@ -192,6 +198,7 @@ static void used_more(struct pool *p, uint64_t bytes) {
 /* 0: there is none to be had. */
 static int take(struct pool *p, size_t size, CUcontext context, CUstream stream, struct piece_of_device *piece, struct request *request) {
     struct spare *s = reuse(p, size, context, stream);
+    request->from = p;
     if (s) {
         *piece = s->piece;
         if (s->event) driver()->cuEventDestroy_v2(s->event);
@@ -264,23 +271,18 @@ static void mark(struct spare *s, CUstream stream) {
     if (result) d->cuStreamSynchronize(stream);
 }
 
-static struct pool *owner_of(CUmemoryPool handle, CUdevice device) {
-    for (struct pool *p = pools; p; p = p->next)
-        if (p->handle == handle && (handle ? !p->leaving || p->used : p->device == device)) return p;
-    return NULL;
-}
-
 /* What was allocated without a pool and is freed in a stream is nobody's afterwards. */
 static struct pool *nobodys(CUdevice device) {
-    struct pool *p = owner_of(NULL, device);
+    struct pool *p = pools;
+    while (p && (p->handle || p->device != device)) p = p->next;
     return p ? p : add(NULL, device, 1);
 }
 
 static void add_spare(struct spare *s, const struct request *request) {
     CUdevice device = s->piece.prop.location.id;
     pthread_mutex_lock(&mutex);
-    struct pool *p = request->pool ? owner_of(request->pool, device) : nobodys(device);
-    if (p && request->pool) p->used -= s->piece.size;
+    struct pool *p = request->from ? request->from : nobodys(device);
+    if (request->from) p->used -= s->piece.size;
     if (p) s->next = p->spares, p->spares = s, p->spare_bytes += s->piece.size;
     look_for_excess();
     pthread_mutex_unlock(&mutex);
@@ -300,7 +302,7 @@ static void give_back(const struct piece_of_device *piece, const struct request 
     s->piece = *piece;
     driver()->cuCtxGetCurrent(&s->context);
     s->stream = stream;
-    s->thread = stream == CU_STREAM_PER_THREAD ? &self : NULL;
+    s->thread = stream == CU_STREAM_PER_THREAD ? self() : 0;
     mark(s, stream);
     add_spare(s, request);
 }
@@ -308,10 +310,9 @@ static void give_back(const struct piece_of_device *piece, const struct request 
 void pool_take_back(const struct piece_of_device *piece, const struct request *request) { give_back(piece, request, CU_STREAM_LEGACY); }
 
 void pool_forget(const struct piece_of_device *piece, const struct request *request) {
-    if (!request->pool) return;
+    if (!request->from) return;
     pthread_mutex_lock(&mutex);
-    struct pool *p = owner_of(request->pool, piece->prop.location.id);
-    if (p) p->used -= piece->size;
+    request->from->used -= piece->size;
     pthread_mutex_unlock(&mutex);
 }
 
@@ -425,7 +426,7 @@ static CUresult allow_all(struct pool *p) {
     CUresult result = CUDA_SUCCESS;
     pthread_rwlock_wrlock(&blocks_lock);
     for (struct mapping *m = mapping_next(0); m; m = mapping_next(m->base + m->size)) {
-        if (m->request.pool != p->handle) continue;
+        if (m->request.from != p) continue;
         CUresult one = map_allow(m->base, m->size, p->accessors, p->accessors);
         if (one) result = one;
         m->readers = m->writers = p->accessors;
