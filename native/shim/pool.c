@@ -31,6 +31,7 @@ static void make_room(struct pool *p, size_t size) {
 /* 0: there is none to be had. */
 static int take(struct pool *p, size_t size, CUcontext context, CUstream stream, struct piece_of_device *piece, struct request *request) {
     struct spare *s = spare_take(p, size, context, stream);
+    request->from = p;
     if (s) {
         *piece = s->piece;
         if (s->event) driver()->cuEventDestroy_v2(s->event);
@@ -103,15 +104,11 @@ static void mark(struct spare *s, CUstream stream) {
     if (result) d->cuStreamSynchronize(stream);
 }
 
-static struct pool *owner_of(const struct request *request, CUdevice device) {
-    return request->pool ? pool_of(request, device) : pool_of_nobody(device);
-}
-
 static void add_spare(struct spare *s, const struct request *request) {
     CUdevice device = s->piece.prop.location.id;
     pthread_mutex_lock(&pools_mutex);
-    struct pool *p = owner_of(request, device);
-    if (p && request->pool) p->used -= s->piece.size;
+    struct pool *p = request->from ? request->from : pool_of_nobody(device);
+    if (request->from) p->used -= s->piece.size;
     if (p) spare_put(p, s);
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
@@ -131,7 +128,7 @@ static void give_back(const struct piece_of_device *piece, const struct request 
     s->piece = *piece;
     driver()->cuCtxGetCurrent(&s->context);
     s->stream = stream;
-    s->thread = stream == CU_STREAM_PER_THREAD ? spare_thread() : NULL;
+    s->thread = stream == CU_STREAM_PER_THREAD ? spare_thread() : 0;
     mark(s, stream);
     add_spare(s, request);
 }
@@ -139,10 +136,9 @@ static void give_back(const struct piece_of_device *piece, const struct request 
 void pool_take_back(const struct piece_of_device *piece, const struct request *request) { give_back(piece, request, CU_STREAM_LEGACY); }
 
 void pool_forget(const struct piece_of_device *piece, const struct request *request) {
-    if (!request->pool) return;
+    if (!request->from) return;
     pthread_mutex_lock(&pools_mutex);
-    struct pool *p = pool_of(request, piece->prop.location.id);
-    if (p) p->used -= piece->size;
+    request->from->used -= piece->size;
     pthread_mutex_unlock(&pools_mutex);
 }
 

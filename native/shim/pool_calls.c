@@ -84,7 +84,7 @@ static CUresult allow_all(struct pool *p) {
     CUresult result = CUDA_SUCCESS;
     pthread_rwlock_wrlock(&blocks_lock);
     for (struct mapping *m = mapping_next(0); m; m = mapping_next(m->base + m->size)) {
-        if (m->request.pool != p->handle) continue;
+        if (m->request.from != p) continue;
         CUresult one = map_allow(m->base, m->size, p->accessors, p->accessors);
         if (one) result = one;
         m->readers = m->writers = p->accessors;

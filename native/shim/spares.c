@@ -12,9 +12,13 @@ enum { FITS_WITHIN = 8 /* a block may be larger than what it is used for by one 
 pthread_mutex_t pools_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct pool *pools;
 static _Atomic int excess; /* some pool has more to spare than it should */
-static _Thread_local char self; /* its address is the thread's name */
 
-const void *spare_thread(void) { return &self; }
+uint64_t spare_thread(void) {
+    static _Atomic uint64_t threads;
+    static _Thread_local uint64_t number;
+    return number ? number : (number = atomic_fetch_add(&threads, 1) + 1);
+}
+
 struct pool *pool_first(void) { return pools; }
 
 /* What the driver is asked on the way is no part of the program, and must not disturb a capture. */
@@ -48,7 +52,7 @@ static int is_done(struct spare *s) {
 }
 
 static int is_next_in(const struct spare *s, CUcontext context, CUstream stream) {
-    return s->stream == stream && s->context == context && (stream != CU_STREAM_PER_THREAD || s->thread == &self);
+    return s->stream == stream && s->context == context && (stream != CU_STREAM_PER_THREAD || s->thread == spare_thread());
 }
 
 static int fits(const struct spare *s, size_t size) { return s->piece.size >= size && s->piece.size - size <= size / FITS_WITHIN; }
@@ -108,15 +112,9 @@ void spare_put(struct pool *p, struct spare *s) {
     p->spare_bytes += s->piece.size;
 }
 
-struct pool *pool_of(const struct request *request, CUdevice device) {
-    for (struct pool *p = pools; p; p = p->next)
-        if (p->handle == request->pool && (request->pool ? !p->leaving || p->used : p->device == device)) return p;
-    return NULL;
-}
-
 struct pool *pool_of_nobody(CUdevice device) {
-    static const struct request nobodys = {0};
-    struct pool *p = pool_of(&nobodys, device);
+    struct pool *p = pools;
+    while (p && (p->handle || p->device != device)) p = p->next;
     return p ? p : pool_add(NULL, device);
 }
 

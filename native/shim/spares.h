@@ -10,7 +10,7 @@ struct spare {
     CUevent event;      /* NULL: the GPU has done with it */
     CUcontext context;  /* of the event and the stream */
     CUstream stream;    /* whose next work comes after; NULL: no stream's does */
-    const void *thread; /* whose own stream it is */
+    uint64_t thread;    /* whose own stream it is */
 };
 
 struct pool {
@@ -28,9 +28,8 @@ struct pool *pool_find(CUmemoryPool handle); /* NULL: the shim does not serve it
 struct pool *pool_add(CUmemoryPool handle, CUdevice device); /* NULL: out of memory */
 struct pool *pool_first(void);
 struct pool *pool_of_nobody(CUdevice device); /* what was allocated without a pool and freed in a stream. NULL: out of memory */
-struct pool *pool_of(const struct request *request, CUdevice device); /* where it was allocated, destroyed or not */
 
-const void *spare_thread(void); /* the calling thread's name */
+uint64_t spare_thread(void); /* the calling thread's number; no other ever has it, as one would have its place in memory */
 struct spare *spare_take(struct pool *pool, size_t size, CUcontext context, CUstream stream); /* out of the pool; NULL: none fits */
 void spare_put(struct pool *pool, struct spare *spare);
 void spare_drop(struct spare *spare); /* taken out before */
