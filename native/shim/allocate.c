@@ -136,23 +136,27 @@ static int freed(CUdeviceptr address, CUresult *result) {
     return 1;
 }
 
-int allocation_free_later(CUdeviceptr address) {
+struct giving *free_enter(CUdeviceptr address, int *put_off) {
+    struct giving *giving = order_enter_memory_now();
+    *put_off = 0;
+    if (giving) return giving;
     pthread_rwlock_wrlock(&blocks_lock);
-    struct mapping *allocation = deferring && address ? allocation_at(address) : NULL;
-    if (allocation) allocation->request.freed = 1;
+    struct mapping *allocation = address ? allocation_at(address) : NULL;
+    *put_off = allocation && deferring;
+    if (*put_off) allocation->request.freed = 1;
     pthread_rwlock_unlock(&blocks_lock);
-    return allocation != NULL;
+    return allocation && !*put_off ? order_enter_memory() : NULL;
 }
 
 EXPORT CUresult cuMemFree_v2(CUdeviceptr address) {
     const struct driver *d = driver();
     CUresult result;
+    int put_off;
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    struct giving *giving = order_enter_memory_now();
-    if (!giving && allocation_free_later(address)) return CUDA_SUCCESS;
-    if (!giving) giving = order_enter_memory();
-    if (!freed(address, &result)) result = d->cuMemFree_v2(address);
-    order_leave(giving);
+    struct giving *giving = free_enter(address, &put_off);
+    if (put_off) return CUDA_SUCCESS;
+    if (!giving || !freed(address, &result)) result = d->cuMemFree_v2(address);
+    if (giving) order_leave(giving);
     return result;
 }
 
