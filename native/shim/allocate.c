@@ -152,14 +152,13 @@ static enum owner free_later(CUdeviceptr address) {
 }
 
 /* Until the GPU is idle it is not known whether the gate stays closed; that takes no longer than its work. */
-struct giving *allocation_enter_to_free(CUdeviceptr address) {
+struct giving *free_enter(CUdeviceptr address, int *put_off) {
     static const struct timespec nap = {0, 200000};
     for (;;) {
         struct giving *giving = order_enter_memory_now();
-        if (giving) return giving;
-        enum owner owner = free_later(address);
-        if (owner == DRIVERS) return order_enter_memory();
-        if (owner == OURS_AND_FREED) return NULL;
+        enum owner owner = giving ? OURS : free_later(address);
+        *put_off = owner == OURS_AND_FREED;
+        if (giving || owner != OURS) return giving;
         nanosleep(&nap, NULL);
     }
 }
@@ -167,11 +166,12 @@ struct giving *allocation_enter_to_free(CUdeviceptr address) {
 EXPORT CUresult cuMemFree_v2(CUdeviceptr address) {
     const struct driver *d = driver();
     CUresult result;
+    int put_off;
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    struct giving *giving = allocation_enter_to_free(address);
-    if (!giving) return CUDA_SUCCESS;
-    if (!freed(address, &result)) result = d->cuMemFree_v2(address);
-    order_leave(giving);
+    struct giving *giving = free_enter(address, &put_off);
+    if (put_off) return CUDA_SUCCESS;
+    if (!giving || !freed(address, &result)) result = d->cuMemFree_v2(address);
+    if (giving) order_leave(giving);
     return result;
 }
 

@@ -13,8 +13,9 @@ int context_is_sound(void);
 /* A capture may forbid what the driver's own allocation would do. Harmless, and answers what that one would. */
 CUresult capture_permits(void);
 
-/* Enters to free. NULL: the gate is closed, and the allocation goes when it opens. */
-struct giving *allocation_enter_to_free(CUdeviceptr address);
+/* Enters to free. While the gate is closed nobody waits: an allocation goes when it opens (put_off), and what is the driver's own
+ * is in nobody's way (NULL). */
+struct giving *free_enter(CUdeviceptr address, int *put_off);
 void allocations_sweep(void); /* what was freed meanwhile. By whoever opens the gate, before */
 void allocations_defer(int defer);
 void allocations_context_gone(CUcontext context);

@@ -160,11 +160,12 @@ static int freed(CUdeviceptr address, CUstream stream, CUresult *result) {
     EXPORT CUresult name(CUdeviceptr address, CUstream stream) { \
         const struct driver *d = driver(); \
         CUresult result; \
+        int put_off; \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
-        struct giving *giving = allocation_enter_to_free(address); \
-        if (!giving) return CUDA_SUCCESS; \
-        if (!freed(address, stream ? stream : standard, &result)) result = d->name(address, stream); \
-        order_leave(giving); \
+        struct giving *giving = free_enter(address, &put_off); \
+        if (put_off) return CUDA_SUCCESS; \
+        if (!giving || !freed(address, stream ? stream : standard, &result)) result = d->name(address, stream); \
+        if (giving) order_leave(giving); \
         return result; \
     }
 FREE(cuMemFreeAsync, CU_STREAM_LEGACY)
