@@ -1,6 +1,7 @@
-"""compare.py LIBTORPOR [--rounds N] [--quick] [PROGRAM...]: runs the programs plain and with the shim preloaded, by turns.
+"""compare.py LIBTORPOR [--rounds N] [--quick] [--out DIR] [PROGRAM...]: runs the programs plain and with the shim preloaded, by turns.
 
-Prints a table: how much faster, and whether the results are the same. Ends with 1 if one failed or gave another result.
+Prints a table: how much faster, and whether the results are the same; then one table for each program about parking, which start what they
+need themselves, with goals. What these measured goes into DIR too. Ends with 1 if one failed or gave another result.
 """
 import argparse
 import json
@@ -14,6 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = ["torch_smoke", "jax_smoke", "cupy_smoke", "torch_copy", "torch_state"]
 SPEED = ["torch_copy", "torch_state"]
+PARKING = ["park_coverage", "park_generate", "park_cycles", "park_model", "overhead"]
 VARIANTS = ["plain", "shim"]
 LIMIT_S = 300
 
@@ -21,10 +23,11 @@ LIMIT_S = 300
 def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("library", help="libtorpor.so")
-    parser.add_argument("programs", nargs="*", help=", ".join(PROGRAMS))
+    parser.add_argument("programs", nargs="*", help=", ".join(PROGRAMS + PARKING))
     parser.add_argument("--rounds", type=int, default=2, help="of the programs that measure speed")
     parser.add_argument("--quick", action="store_true", help="small sizes, one round")
-    return parser.parse_args()
+    parser.add_argument("--out", default="results", help="folder for what the programs about parking measured")
+    return parser.parse_intermixed_args()
 
 
 def folder_in_memory():
@@ -41,7 +44,7 @@ def command(program, folder, quick):
     return words
 
 
-def run(words, variant, library):
+def run(words, variant, library=None):
     environment = dict(os.environ, TORPOR_LOG="info")
     environment.pop("LD_PRELOAD", None)
     if variant == "shim":
@@ -108,23 +111,71 @@ def report(program, answers, took):
     return same == "yes"
 
 
-def main():
-    arguments = parse()
-    unknown = [program for program in arguments.programs if program not in PROGRAMS]
-    if unknown or not os.path.exists(arguments.library):
-        print(f"no such program: {unknown}" if unknown else f"there is no {arguments.library}", file=sys.stderr)
-        return 64
+def table(answer):
+    """As the benchmarks in Java print theirs."""
+    simulated = "SIMULATED" in answer["device"]
+    lines = [f"### {answer['title']}", "", ("**SIMULATED** – these figures say nothing about a GPU. " if simulated else "") + answer["device"], ""]
+    for cells in (answer["columns"], ["---"] * len(answer["columns"]), *answer["rows"]):
+        lines.append("| " + " | ".join(cells) + " |")
+    lines.append("")
+    for goal in answer["goals"]:
+        lines.append(f"- {'SIMULATED goal' if simulated else 'Goal'}: {goal['what']} {'at least' if goal['least'] else 'at most'} {goal['limit']:g}: "
+                     f"measured {goal['measured']:.4g}, reached: {'yes' if goal['reached'] else 'no'}")
+    lines += [f"- {remark}" for remark in answer["remarks"]]
+    return "\n".join(lines) + "\n"
+
+
+def park(program, arguments):
+    """Runs one of the programs about parking; whether all went well, whatever the goals are."""
+    begun = time.monotonic()
+    words = [sys.executable, os.path.join(HERE, program + ".py"), os.path.abspath(arguments.library)] + ["--quick"] * arguments.quick
+    answer = run(words, "controller")
+    took = f"{program}: {time.monotonic() - begun:.0f} s"
+    if "missing" in answer:
+        print(f"{program}: skipped: no {answer['missing']}\n")
+    elif "failed" in answer:
+        print(f"{program}: FAILED\n")
+        print(f"{program}: {answer['failed']}", file=sys.stderr)
+    else:
+        text = table(answer)
+        print(text, flush=True)
+        os.makedirs(arguments.out, exist_ok=True)
+        with open(os.path.join(arguments.out, program + ".json"), "w") as file:
+            json.dump(answer, file, indent=2)
+        with open(os.path.join(arguments.out, program + ".md"), "w") as file:
+            file.write(text)
+    print(took, file=sys.stderr, flush=True)
+    return "failed" not in answer
+
+
+def compare(programs, arguments):
     well = True
     folder = folder_in_memory()
     print("| program | what | plain | with the shim | times as fast | identical |\n| --- | --- | --- | --- | --- | --- |", flush=True)
     try:
-        for program in arguments.programs or PROGRAMS:
+        for program in programs:
             begun = time.monotonic()
             answers = measure(program, arguments, folder)
             well = report(program, answers, time.monotonic() - begun) and well
             sys.stdout.flush()
     finally:
         shutil.rmtree(folder)
+    print(flush=True)
+    return well
+
+
+def main():
+    arguments = parse()
+    unknown = [program for program in arguments.programs if program not in PROGRAMS + PARKING]
+    if unknown or not os.path.exists(arguments.library):
+        print(f"no such program: {unknown}" if unknown else f"there is no {arguments.library}", file=sys.stderr)
+        return 64
+    wanted = arguments.programs or PROGRAMS + PARKING
+    compared = [program for program in PROGRAMS if program in wanted]
+    well = compare(compared, arguments) if compared else True
+    for program in PARKING:
+        if program in wanted:
+            well = park(program, arguments) and well
     return 0 if well else 1
 
 

@@ -5,7 +5,7 @@ import java.io.IOException;
 /** Runs the benchmarks, prints a table for each, and writes them as JSON and Markdown. */
 public final class Bench {
     private static final String USAGE =
-            "usage: bench [init|state|start|copy|checkpoint|all]... [--quick] [--simulator] [--rounds N] [--memory SIZE] [--out DIR]";
+            "usage: bench [init|state|start|copy|checkpoint|park|all]... [--quick] [--simulator] [--rounds N] [--memory SIZE] [--out DIR]";
 
     private Bench() {}
 
@@ -43,6 +43,7 @@ public final class Bench {
             case "state" -> new StateReport(run).report();
             case "copy" -> new CopyReport(run).report();
             case "checkpoint" -> new CheckpointReport(run).report();
+            case "park" -> new ParkReport(run).report();
             default -> new StartReport(run).report();
         };
     }

@@ -6,7 +6,6 @@ import dev.torpor.GpuProcess;
 import dev.torpor.Phase;
 import dev.torpor.Report;
 import dev.torpor.Step;
-import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -23,8 +22,6 @@ public final class CheckpointRounds {
     static final String HUGE = "huge pages";
     static final String KEPT_FIRST = "huge pages, kept buffer: first";
     static final String KEPT_SECOND = "huge pages, kept buffer: second";
-
-    private static final int TOUCHERS = 16;
 
     /** One suspend and resume, in milliseconds. */
     record Turn(
@@ -49,32 +46,19 @@ public final class CheckpointRounds {
     /** Ends with an exception if anything fails, or if memory is not what it was. */
     public static void main(String[] args) throws InterruptedException {
         long memory = Long.parseLong(args[0]);
-        touch(memory * 5 / 2); // what is suspended, what is kept, and some
+        HostMemory.touch(memory * 5 / 2); // what is suspended, what is kept, and some
         try (Cuda cuda = Cuda.open()) {
             new CheckpointRounds(cuda, memory).run(Integer.parseInt(args[1]));
         }
     }
 
-    /** Memory that a virtual machine has never given to its guest is slow when it is touched: it shall be touched before. */
-    private static void touch(long bytes) throws InterruptedException {
-        try (Arena arena = Arena.ofShared()) {
-            List<Thread> threads = new ArrayList<>();
-            for (int i = 0; i < TOUCHERS; i++) {
-                threads.add(Thread.ofPlatform().start(() -> arena.allocate(bytes / TOUCHERS))); // zeroed, so touched
-            }
-            for (Thread thread : threads) {
-                thread.join();
-            }
-        }
-    }
-
     private void run(int rounds) {
         Map<String, String> huge = shim(Map.of());
-        try (Child small = target(2 << 20, Map.of())) {
+        try (Target small = Target.start(2 << 20, Map.of())) {
             turn(small, "warm-up", 0);
         }
-        try (Child plain = target(memory, Map.of());
-                Child hugePages = target(memory, huge)) {
+        try (Target plain = Target.start(memory, Map.of());
+                Target hugePages = Target.start(memory, huge)) {
             List<IntConsumer> turns = new ArrayList<>(List.of(
                     round -> say(turn(plain, PLAIN, round)),
                     round -> say(turn(hugePages, HUGE, round)),
@@ -85,17 +69,17 @@ public final class CheckpointRounds {
                 }
                 Collections.rotate(turns, 1);
             }
-            finish(hugePages, HUGE);
+            hugePages.finish(HUGE);
         }
     }
 
     /** A fresh process each time, since only its first checkpoint finds no buffer. */
     private void kept(int round, boolean last) {
-        try (Child target = target(memory, shim(Map.of("TORPOR_BUFFER_KEEP", "16G")))) {
+        try (Target target = Target.start(memory, shim(Map.of("TORPOR_BUFFER_KEEP", "16G")))) {
             say(turn(target, KEPT_FIRST, round));
             say(turn(target, KEPT_SECOND, round));
             if (last) {
-                finish(target, "huge pages, kept buffer");
+                target.finish("huge pages, kept buffer");
             }
         }
     }
@@ -109,30 +93,11 @@ public final class CheckpointRounds {
         return environment;
     }
 
-    /** The shim tells its statistics as the process ends. */
-    private static void finish(Child target, String variant) {
-        target.close();
-        target.said().lines().forEach(line -> System.out.println("# " + variant + ": " + line));
-    }
-
-    private static Child target(long bytes, Map<String, String> environment) {
-        Child target = Child.start(
-                List.of(Kit.program("torpor-target").toString(), "--memory", Long.toString(bytes)), environment);
-        String ready = target.answer();
-        if (!ready.startsWith("READY")) {
-            throw new IllegalStateException("torpor-target did not start: " + ready);
-        }
-        return target;
-    }
-
-    private Turn turn(Child target, String variant, int round) {
+    private Turn turn(Target target, String variant, int round) {
         GpuProcess process = cuda.process(target.pid());
         Report down = process.suspend();
         Report up = process.resume();
-        String check = target.ask("check");
-        if (!check.startsWith("OK")) {
-            throw new IllegalStateException(variant + ": the target's memory after a resume: " + check);
-        }
+        String check = target.check(variant);
         return new Turn(
                 variant,
                 round,

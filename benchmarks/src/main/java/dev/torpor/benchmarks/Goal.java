@@ -16,8 +16,9 @@ record Goal(String what, boolean least, double limit, double measured, boolean r
     }
 
     String text(boolean simulated) {
+        int digits = Report.number(limit, 3).endsWith("0") ? 2 : 3;
         return (simulated ? "SIMULATED goal: " : "Goal: ") + what + (least ? " at least " : " at most ")
-                + Report.number(limit, 2) + ": measured " + Report.number(measured, 2) + ", reached: "
+                + Report.number(limit, digits) + ": measured " + Report.number(measured, digits) + ", reached: "
                 + (reached ? "yes" : "no");
     }
 }

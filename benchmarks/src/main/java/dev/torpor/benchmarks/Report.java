@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.StringJoiner;
+import org.jspecify.annotations.Nullable;
 
 /** One part's results: a table to read, remarks, and every value that was measured. */
 final class Report {
@@ -14,6 +15,9 @@ final class Report {
     final List<String> remarks = new ArrayList<>();
     final List<Goal> goals = new ArrayList<>();
     final List<Sample> samples = new ArrayList<>();
+
+    /** An SVG picture; not a part of the JSON. */
+    transient @Nullable String chart;
 
     Report(String part, String title, String... columns) {
         this.part = part;
@@ -60,6 +64,9 @@ final class Report {
         line(text, columns.stream().map(column -> "---").toList());
         rows.forEach(row -> line(text, row));
         text.append('\n');
+        if (chart != null) {
+            text.append("![%s](%s.svg)\n\n".formatted(title, part));
+        }
         goals.forEach(
                 goal -> text.append("- ").append(goal.text(machine.simulated())).append('\n'));
         remarks.forEach(remark -> text.append("- ").append(remark).append('\n'));

@@ -7,7 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Writes each report as JSON, and all of them as one Markdown file. */
+/** Writes each report as JSON, with its picture if it has one, and all of them as one Markdown file. */
 final class Results {
     static final Gson GSON = new GsonBuilder()
             .setPrettyPrinting()
@@ -29,6 +29,9 @@ final class Results {
         json.addProperty("simulated", machine.simulated());
         json.add("machine", GSON.toJsonTree(machine));
         Files.writeString(directory.resolve(report.part + ".json"), GSON.toJson(json) + "\n");
+        if (report.chart != null) {
+            Files.writeString(directory.resolve(report.part + ".svg"), report.chart);
+        }
         String text = report.markdown(machine);
         System.out.println(text);
         markdown.append(text).append('\n');

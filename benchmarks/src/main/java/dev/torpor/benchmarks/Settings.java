@@ -9,7 +9,7 @@ import java.util.regex.Pattern;
 /**
  * What to run.
  *
- * @param parts of {@code init}, {@code state}, {@code start}, {@code copy}, {@code checkpoint}
+ * @param parts of {@code init}, {@code state}, {@code start}, {@code copy}, {@code checkpoint}, {@code park}
  * @param quick as short as it can be: shows that everything works, and its figures are worth little
  * @param simulator instead of the real driver
  * @param rounds of everything that is done by turns; 0 lets each part choose
@@ -17,7 +17,7 @@ import java.util.regex.Pattern;
  * @param out folder for the results
  */
 record Settings(List<String> parts, boolean quick, boolean simulator, int rounds, long memory, Path out) {
-    static final List<String> ALL = List.of("init", "state", "start", "copy", "checkpoint");
+    static final List<String> ALL = List.of("init", "state", "start", "copy", "checkpoint", "park");
 
     private static final Pattern SIZE = Pattern.compile("(\\d{1,9})([KMG])");
 

@@ -22,7 +22,7 @@ class BenchTest {
     Path out;
 
     @ParameterizedTest
-    @CsvSource({"init,6,C", "state,5,C", "start,17,C", "copy,8,to-gpu", "checkpoint,8,plain"})
+    @CsvSource({"init,6,C", "state,5,C", "start,17,C", "copy,8,to-gpu", "checkpoint,8,plain", "park,14,'64 MiB, driver alone, later'"})
     void eachBenchmarkGivesATableOnTheSimulator(String part, int rows, String name) throws IOException {
         assertThat(Bench.run(part, "--quick", "--simulator", "--out", out.toString()))
                 .isZero();
@@ -51,7 +51,7 @@ class BenchTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"copy,to_device=", "checkpoint,buffer_kept="})
+    @CsvSource({"copy,to_device=", "checkpoint,buffer_kept=", "park,unparked_bytes="})
     void theShimDidWhatIsMeasured(String part, String counted) throws IOException {
         assertThat(Bench.run(part, "--quick", "--simulator", "--out", out.toString()))
                 .isZero();

@@ -1,0 +1,144 @@
+"""What the shim costs a program that is never parked: launches, a training step, allocations; plain and with the shim by turns."""
+import os
+import sys
+import time
+
+import parking
+from parking import MIB, Worker, commands, goal, median, need, quantile, reply
+
+TORCH = "PYTORCH_CUDA_ALLOC_CONF"
+# name, kind of process, environment, how many of each variant, what is measured: (title, command, quick command, unit, limit)
+KINDS = [
+    ("C", "call-bench", {}, 5, [("launches", "launch 50000", "launch 500", 1.01), ("cuMemAlloc and cuMemFree, 2 to 64 MiB", "alloc 300", "alloc 50", 1.02)]),
+    ("PyTorch", "torch", {}, 3, [("launches", "launch 40000", "launch 2000", 1.01), ("training step", "step 60", "step 5", 1.01)]),
+    ("PyTorch, no cache", "torch", {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}, 3, [("allocations, 2 to 64 MiB", "alloc 500", "alloc 50", 1.02)]),
+    ("PyTorch, cudaMallocAsync", "torch", {TORCH: "backend:cudaMallocAsync"}, 3, [("allocations, 2 to 64 MiB", "alloc 3000", "alloc 50", 1.02)]),
+]
+ROUNDS = 6
+
+
+def main(arguments, device):
+    rows, goals, data = [], [], []
+    for name, kind, environment, processes, works in KINDS:
+        try:
+            measured = measure(arguments, kind, environment, 1 if arguments.quick else processes, works)
+        except parking.Missing as missing:
+            rows.append([name, f"skipped: no {missing}"] + ["–"] * 5)
+            continue
+        for (title, _, _, limit), (plain, shim) in zip(works, measured):
+            ratios = [b / a for a, b in zip(plain, shim)]
+            ratio = median(ratios)
+            rows.append([name, title, f"{median(plain):.2f}", f"{median(shim):.2f}", f"{ratio:.4f}",
+                         f"{quantile(ratios, 0.25):.4f} to {quantile(ratios, 0.75):.4f}", f"{len(ratios)}"])
+            goals.append(goal(f"{name}, {title}: times plain", limit, ratio))
+            data.append({"name": name, "title": title, "plain": plain, "shim": shim})
+    return {"title": "A program that is never parked, with the shim and without", "columns": ["program", "what", "plain µs", "with the shim µs", "times plain",
+                                                                                           "quartiles", "pairs"],
+            "rows": rows, "goals": goals, "data": data,
+            "remarks": ["Several processes of each variant that stay, measured by turns, plain and with the shim alternately; a first round is not counted. A ratio is of two "
+                        "processes of the same turn. Each launch, training step, or allocation with its free."]}
+
+
+def measure(arguments, kind, environment, processes, works):
+    """For each work the times of plain processes and of those with the shim, in pairs."""
+    words = [parking.native(arguments.library, "call-bench")] if kind == "call-bench" else [sys.executable, os.path.abspath(__file__), "--worker"]
+    pairs = [(Worker(words, None, environment), Worker(words, arguments.library, environment)) for _ in range(processes)]
+    times = [([], []) for _ in works]
+    try:
+        for pair in pairs:
+            for i, worker in enumerate(pair):
+                check(worker.line() if kind == "call-bench" else worker.answer()["shim"], i == 1)
+        for number in range(2 if arguments.quick else ROUNDS):
+            for (_, command, quick, _), (plain, shim) in zip(works, times):
+                for turn, pair in enumerate(pairs):
+                    took = [None, None]
+                    for i in (0, 1) if (number + turn) % 2 == 0 else (1, 0):
+                        took[i] = one(pair[i], kind, quick if arguments.quick else command)
+                    if number:
+                        plain.append(took[0])
+                        shim.append(took[1])
+        return times
+    finally:
+        for pair in pairs:
+            for worker in pair:
+                worker.close()
+
+
+def check(said, expected):
+    """A shim that was not loaded must not be measured as if it were."""
+    loaded = bool(said.rpartition("shim=")[2])
+    if loaded != expected:
+        raise parking.Failure("libtorpor.so was not loaded" if expected else "a libtorpor.so is loaded where none should be")
+
+
+def one(worker, kind, command):
+    """Microseconds for each."""
+    return float(worker.ok(command).rpartition("us=")[2]) if kind == "call-bench" else worker.ask(command)["us"]
+
+
+class Program:
+    def __init__(self):
+        (self.torch,) = need("torch")
+        torch = self.torch
+        torch.manual_seed(7)
+        self.cell = torch.zeros(1, device="cuda")
+        self.model = None
+
+    def launch(self, count):
+        with self.torch.inference_mode():
+            for _ in range(count):
+                self.cell.add_(1)
+
+    def make_model(self):
+        torch = self.torch
+        layer = torch.nn.TransformerEncoderLayer(512, 8, dim_feedforward=2048, dropout=0.0, batch_first=True)
+        self.model = torch.nn.TransformerEncoder(layer, 4, enable_nested_tensor=False).cuda()
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
+        self.batch = torch.randn(8, 64, 512, device="cuda")
+
+    def step(self, count):
+        for _ in range(count):
+            loss = (self.model(self.batch) - self.batch).square().mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+    def alloc(self, count):
+        """Some live at once; the same sizes each time."""
+        live = [None] * 8
+        state = 1
+        for i in range(count):
+            state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+            live[i % 8] = None
+            live[i % 8] = self.torch.empty(2 * MIB + (state >> 33) % (62 * MIB + 1), dtype=self.torch.uint8, device="cuda")
+
+    def timed(self, word, count):
+        if word == "step" and not self.model:
+            self.make_model()
+            self.step(5)
+        self.torch.cuda.synchronize()
+        begun = time.perf_counter()
+        getattr(self, word)(count)
+        self.torch.cuda.synchronize()
+        return 1e6 * (time.perf_counter() - begun) / count
+
+
+def worker():
+    import ctypes
+
+    program = Program()
+    try:
+        version = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(ctypes.CDLL(None), "torpor_shim_version"))).decode()
+    except ValueError:
+        version = ""
+    reply(shim=f"shim={version}")
+    for command in commands():
+        word, count = command.split(" ")
+        reply(us=program.timed(word, int(count)))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--worker":
+        worker()
+    else:
+        parking.control(main, __doc__)

@@ -1,0 +1,88 @@
+/* call-bench: how long launches of a kernel that does nothing take, and allocations of mixed sizes. Commands on stdin, one line of answer each. */
+#define _GNU_SOURCE
+#include "loader.h"
+#include "kernels.h"
+#include "sizes.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CALLS(X) \
+    X(cuInit) X(cuDeviceGet) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuCtxSynchronize) X(cuModuleLoadData) \
+    X(cuModuleGetFunction) X(cuLaunchKernel) X(cuMemAlloc_v2) X(cuMemFree_v2) X(cuStreamCreate)
+#define DECLARE(name) FUNCTION(name);
+CALLS(DECLARE)
+
+enum { BATCH = 256, LIVE = 8, SMALLEST = 2 << 20, LARGEST = 64 << 20 };
+static CUfunction kernel;
+static CUstream stream;
+
+static void must(CUresult result, const char *call) {
+    if (!result) return;
+    printf("ERROR %s %d\n", call, (int)result);
+    exit(1);
+}
+#define CALL(name, ...) must(p_##name(__VA_ARGS__), #name)
+
+/* Microseconds a launch; the GPU is waited for after each batch, so that the queue is never full. */
+static double launch(unsigned long long count) {
+    CUdeviceptr nowhere = 0;
+    cuuint64_t none = 0;
+    void *parameters[] = {&nowhere, &none, &none, &none};
+    double begun = now_us();
+    for (unsigned long long i = 0; i < count; i++) {
+        CALL(cuLaunchKernel, kernel, 1, 1, 1, 32, 1, 1, 0, stream, parameters, NULL);
+        if (i % BATCH == BATCH - 1) CALL(cuCtxSynchronize);
+    }
+    CALL(cuCtxSynchronize);
+    return (now_us() - begun) / (double)count;
+}
+
+/* Microseconds an allocation and its free; the same sizes each time, and some of them live at once. */
+static double allocate(unsigned long long count) {
+    CUdeviceptr live[LIVE] = {0};
+    uint64_t random = 1;
+    double begun = now_us();
+    for (unsigned long long i = 0; i < count + LIVE; i++) {
+        CUdeviceptr *at = &live[i % LIVE];
+        if (*at) CALL(cuMemFree_v2, *at);
+        *at = 0;
+        random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+        if (i < count) CALL(cuMemAlloc_v2, at, SMALLEST + (random >> 33) % (LARGEST - SMALLEST + 1));
+    }
+    return (now_us() - begun) / (double)count;
+}
+
+static void start(void) {
+    CUdevice device;
+    CUcontext context;
+    CUmodule module;
+    CALL(cuInit, 0);
+    CALL(cuDeviceGet, &device, 0);
+    CALL(cuDevicePrimaryCtxRetain, &context, device);
+    CALL(cuCtxSetCurrent, context);
+    CALL(cuModuleLoadData, &module, kernels_ptx);
+    CALL(cuModuleGetFunction, &kernel, module, "torpor_fill");
+    CALL(cuStreamCreate, &stream, CU_STREAM_NON_BLOCKING);
+}
+
+int main(void) {
+    char line[256], command[16];
+    unsigned long long count;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    void *library = driver_open();
+#define LOAD_ONE(name) LOAD(library, name);
+    CALLS(LOAD_ONE)
+    start();
+    const char *shim = dlsym(RTLD_DEFAULT, "torpor_shim_version");
+    printf("READY pid=%d shim=%s\n", (int)getpid(), shim ? shim : "");
+    while (fgets(line, sizeof line, stdin)) {
+        if (sscanf(line, "%15s %llu", command, &count) != 2 || !count || (strcmp(command, "launch") && strcmp(command, "alloc"))) {
+            printf("ERROR launch COUNT and alloc COUNT are the commands\n");
+            continue;
+        }
+        printf("OK us=%.4f\n", *command == 'l' ? launch(count) : allocate(count));
+    }
+    return 0;
+}
