@@ -1,5 +1,6 @@
 #include "allocate.h"
 #include "capture.h"
+#include "kept.h"
 #include "order.h"
 #include "park.h"
 #include "pool.h"
@@ -7,6 +8,7 @@
 #include "statistics.h"
 
 #include <string.h>
+#include <time.h>
 
 static int deferring; /* with the lock: frees are put off */
 
@@ -22,8 +24,7 @@ static int has_virtual_memory(CUdevice device) {
     return atomic_load(&known[device]) == 2;
 }
 
-/* A context that has failed says so at every call; the driver's own allocation tells it. */
-static int is_sound(void) {
+int context_is_sound(void) {
     CUresult result = capturing() ? CUDA_SUCCESS : driver()->cuStreamQuery(CU_STREAM_LEGACY);
     return result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_READY;
 }
@@ -31,7 +32,7 @@ static int is_sound(void) {
 int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device) {
     const struct driver *d = driver();
     if (!park_on() || bytes < settings()->park_min || bytes > SIZE_MAX - GRANULE) return 0;
-    return !d->cuCtxGetCurrent(context) && *context && !d->cuCtxGetDevice(device) && has_virtual_memory(*device) && is_sound();
+    return !d->cuCtxGetCurrent(context) && *context && !d->cuCtxGetDevice(device) && has_virtual_memory(*device);
 }
 
 CUresult capture_permits(void) {
@@ -42,8 +43,11 @@ CUresult capture_permits(void) {
 }
 
 static CUresult make(CUdevice device, size_t bytes, struct piece_of_device *piece) {
-    CUresult result = piece_make(piece, device, granules(bytes), peers_of(device));
-    return result == CUDA_ERROR_OUT_OF_MEMORY && pools_give_up(device) ? piece_make(piece, device, granules(bytes), peers_of(device)) : result;
+    size_t size = granules(bytes);
+    uint64_t accessors = peers_of(device);
+    if (kept_take(device, size, accessors, piece)) return CUDA_SUCCESS;
+    CUresult result = piece_make(piece, device, size, accessors);
+    return result == CUDA_ERROR_OUT_OF_MEMORY && pools_give_up(device) ? piece_make(piece, device, size, accessors) : result;
 }
 
 /* 0: the driver's own allocation is to be made, and its answer counts. */
@@ -53,7 +57,7 @@ static int provided(CUdeviceptr *address, size_t bytes, CUresult *result) {
     CUdevice device;
     if (!address || !allocation_wanted(bytes, &request.context, &device)) return 0;
     if ((*result = capture_permits())) return 1;
-    if (make(device, bytes, &piece)) return 0;
+    if (!context_is_sound() || make(device, bytes, &piece)) return 0;
     if (!piece_register(&piece, &request)) return piece_drop(&piece), 0;
     *address = piece.base;
     return 1;
@@ -132,27 +136,42 @@ static int freed(CUdeviceptr address, CUresult *result) {
     pthread_rwlock_unlock(&blocks_lock);
     if (!allocation) *result = CUDA_ERROR_INVALID_VALUE; /* another thread was faster */
     else if (request.pool) pool_take_back(&piece, &request);
-    else piece_drop(&piece);
+    else kept_put(&piece);
     return 1;
 }
 
-int allocation_free_later(CUdeviceptr address) {
+enum owner { DRIVERS, OURS, OURS_AND_FREED };
+
+static enum owner free_later(CUdeviceptr address) {
     pthread_rwlock_wrlock(&blocks_lock);
-    struct mapping *allocation = deferring && address ? allocation_at(address) : NULL;
-    if (allocation) allocation->request.freed = 1;
+    struct mapping *allocation = address ? allocation_at(address) : NULL;
+    enum owner owner = !allocation ? DRIVERS : deferring ? OURS_AND_FREED : OURS;
+    if (owner == OURS_AND_FREED) allocation->request.freed = 1;
     pthread_rwlock_unlock(&blocks_lock);
-    return allocation != NULL;
+    return owner;
+}
+
+/* Until the GPU is idle it is not known whether the gate stays closed; that takes no longer than its work. */
+struct giving *free_enter(CUdeviceptr address, int *put_off) {
+    static const struct timespec nap = {0, 200000};
+    for (;;) {
+        struct giving *giving = order_enter_memory_now();
+        enum owner owner = giving ? OURS : free_later(address);
+        *put_off = owner == OURS_AND_FREED;
+        if (giving || owner != OURS) return giving;
+        nanosleep(&nap, NULL);
+    }
 }
 
 EXPORT CUresult cuMemFree_v2(CUdeviceptr address) {
     const struct driver *d = driver();
     CUresult result;
+    int put_off;
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    struct giving *giving = order_enter_memory_now();
-    if (!giving && allocation_free_later(address)) return CUDA_SUCCESS;
-    if (!giving) giving = order_enter_memory();
-    if (!freed(address, &result)) result = d->cuMemFree_v2(address);
-    order_leave(giving);
+    struct giving *giving = free_enter(address, &put_off);
+    if (put_off) return CUDA_SUCCESS;
+    if (!giving || !freed(address, &result)) result = d->cuMemFree_v2(address);
+    if (giving) order_leave(giving);
     return result;
 }
 

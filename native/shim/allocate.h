@@ -7,15 +7,21 @@
 /* Whether the shim makes an allocation of so many bytes in the current context, and on which device. */
 int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device);
 
+/* One that has failed says so at every call, and the driver's own allocation is to tell it. */
+int context_is_sound(void);
+
 /* A capture may forbid what the driver's own allocation would do. Harmless, and answers what that one would. */
 CUresult capture_permits(void);
 
-/* Frees while the gate is closed: the allocation goes when it opens. 0: the gate is open, or it is none of the shim's. */
-int allocation_free_later(CUdeviceptr address);
+/* Enters to free. While the gate is closed nobody waits: an allocation goes when it opens (put_off), and what is the driver's own
+ * is in nobody's way (NULL). */
+struct giving *free_enter(CUdeviceptr address, int *put_off);
 void allocations_sweep(void); /* what was freed meanwhile. By whoever opens the gate, before */
 void allocations_defer(int defer);
 void allocations_context_gone(CUcontext context);
 
 uint64_t peers_of(CUdevice device); /* which devices may use its allocations, itself among them */
+/* For a copy that the driver would make of its own memory: the current device is let reach whatever of the two it may not. 0: nothing was changed. */
+int peers_let_reach(CUdeviceptr to, CUdeviceptr from);
 
 #endif

@@ -14,6 +14,8 @@
 
 static char *base;
 static _Atomic size_t size;
+static size_t touched;
+static struct populating populating;
 static char file[PATH_MAX]; /* empty: anonymous */
 
 char *arena_base(void) { return base; }
@@ -29,6 +31,7 @@ size_t arena_release(void) {
     if (*file) unlink(file);
     *file = 0;
     base = NULL;
+    touched = 0;
     atomic_store(&size, 0);
     return was;
 }
@@ -53,7 +56,6 @@ static enum arena_answer fill_file(int fd, size_t bytes) {
     if (syscall(SYS_fallocate, fd, 0, 0L, (long)bytes)) return ARENA_DISK_FULL;
     char *at = real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) return ARENA_SHORT;
-    pages_populate(at, bytes);
     base = at;
     atomic_store(&size, bytes);
     keep_to_oneself();
@@ -72,7 +74,7 @@ static enum arena_answer of_file(size_t bytes, const char *path) {
     return answer;
 }
 
-enum arena_answer arena_prepare(size_t bytes, const char *path) {
+enum arena_answer arena_reserve(size_t bytes, const char *path) {
     bytes = pages_round(bytes);
     if (size >= bytes && size && (path ? !strcmp(path, file) : !*file)) return ARENA_READY;
     if (!bytes) return ARENA_READY;
@@ -81,9 +83,19 @@ enum arena_answer arena_prepare(size_t bytes, const char *path) {
     return of_file(bytes, path);
 }
 
+void arena_touch_begin(void) {
+    pages_populate_begin(&populating, base + touched, size - touched);
+}
+
+void arena_touch_end(void) {
+    pages_populate_end(&populating);
+    touched = size;
+}
+
 /* The mapping is not the child's. */
 void arena_after_fork(void) {
     base = NULL;
+    touched = 0;
     atomic_store(&size, 0);
     *file = 0;
 }

@@ -52,8 +52,15 @@ static char *provide(size_t bytes, int *again) {
     *again = kept != NULL;
     if (kept && given) return NULL; /* two at once */
     if (kept && mapped < bytes && !(at = pages_grow(kept, mapped, bytes))) drop_kept();
-    if (!at) *again = 0, at = pages_map(bytes);
-    if (at && (!*again || mapped < bytes)) mapped = bytes;
+    if (!at) {
+        *again = 0;
+        mapped = 0;
+        at = pages_map(bytes);
+    }
+    if (at && mapped < bytes) {
+        pages_populate(at + mapped, bytes - mapped);
+        mapped = bytes;
+    }
     return at;
 }
 

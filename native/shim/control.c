@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { MAX_PEERS = 16, LONGEST_LINE = 8192, LONGEST_ANSWER = 16384 };
+enum { MAX_PEERS = 16, LONGEST_LINE = 8192, LONGEST_ANSWER = 16384, NAP_MS = 20 };
 
 struct peer { int fd; size_t length; char line[LONGEST_LINE]; };
 static struct peer peers[MAX_PEERS]; /* of the control thread alone */
@@ -59,10 +59,8 @@ static int open_socket(void) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return -1;
     unlink(address.sun_path);
-    mode_t before = umask(0177);
-    int failed = bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, MAX_PEERS) || look_at(address.sun_path, &made);
+    int failed = bind(fd, (struct sockaddr *)&address, sizeof address) || chmod(address.sun_path, 0600) || listen(fd, MAX_PEERS) || look_at(address.sun_path, &made);
     int error = errno;
-    umask(before);
     if (!failed) return fd;
     say(LOG_WARN, "no control socket: %s: %s.", address.sun_path, strerror(error));
     close(fd);
@@ -89,7 +87,10 @@ static int may(int fd) {
 static void welcome(void) {
     static const char no[] = "error permission only root and the process's own user may give commands.\n", full[] = "error busy too many connections.\n";
     int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return;
+    if (fd < 0) {
+        poll(NULL, 0, NAP_MS); /* who knocks goes on knocking where the process has no file left */
+        return;
+    }
     int allowed = may(fd);
     if (allowed && peer_count < MAX_PEERS) {
         peers[peer_count].fd = fd;

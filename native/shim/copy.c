@@ -1,4 +1,5 @@
 /* The program's copies: which of them the engine makes, and in which order with everything else. */
+#include "allocate.h"
 #include "capture.h"
 #include "engine.h"
 #include "kind.h"
@@ -106,11 +107,21 @@ static int by_engine(const struct copy *copy, CUresult *result) {
 
 static CUdeviceptr of(const void *host) { return (CUdeviceptr)(uintptr_t)host; }
 
+/* Memory that the shim has made is asked for by a device that may not reach it, once. */
+#define IN_REACH(to, from, stream, name, arguments) \
+    struct giving *giving = order_enter(stream, GATE_ALL); \
+    CUresult answer = d->name arguments; \
+    if (answer == CUDA_ERROR_INVALID_VALUE && peers_let_reach(to, from)) answer = d->name arguments; \
+    order_leave(giving); \
+    return answer
+
 #define MAKE(copy_, name, ...) \
     struct copy copy = copy_; \
     CUresult result; \
-    if (driver() && by_engine(&copy, &result)) return result; \
-    IN_ORDER(GATE_ALL, copy.stream, name, (__VA_ARGS__))
+    const struct driver *d = driver(); \
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
+    if (by_engine(&copy, &result)) return result; \
+    IN_REACH(copy.to, copy.from, copy.stream, name, (__VA_ARGS__))
 #define COPY(...) {__VA_ARGS__}
 
 #define UP(name, standard) EXPORT CUresult name(CUdeviceptr to, const void *from, size_t bytes) { MAKE(COPY(to, of(from), bytes, standard, 0), name, to, from, bytes); }
@@ -132,6 +143,14 @@ DOWN_LATER(cuMemcpyDtoHAsync_v2, CU_STREAM_LEGACY)
 DOWN_LATER(cuMemcpyDtoHAsync_v2_ptsz, CU_STREAM_PER_THREAD)
 EITHER_LATER(cuMemcpyAsync, CU_STREAM_LEGACY)
 EITHER_LATER(cuMemcpyAsync_ptsz, CU_STREAM_PER_THREAD)
+
+#define PLAIN(name, stream, parameters, arguments) \
+    EXPORT CUresult name parameters { \
+        const struct driver *d = driver(); \
+        if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
+        IN_REACH(to, from, stream, name, arguments); \
+    }
+PLAIN_DEVICE_COPIES(PLAIN)
 
 #define SHAPED(name, stream, parameters, arguments) \
     EXPORT CUresult name parameters { \

@@ -52,18 +52,20 @@
     IN_STREAM(X, cuStreamWriteValue64_v2, stream, (CUstream stream, CUdeviceptr to, uint64_t value, unsigned flags), (stream, to, value, flags)) \
     IN_STREAM(X, cuStreamBatchMemOp_v2, stream, (CUstream stream, unsigned count, void *operations, unsigned flags), (stream, count, operations, flags))
 
-#define DEVICE_COPIES(X) \
+/* These reach memory of other devices without peer access, if it is the driver's own. */
+#define PLAIN_DEVICE_COPIES(X) \
     IN_DEFAULT(X, cuMemcpyDtoD_v2, (CUdeviceptr to, CUdeviceptr from, size_t bytes), (to, from, bytes)) \
+    IN_STREAM(X, cuMemcpyDtoDAsync_v2, stream, (CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream), (to, from, bytes, stream))
+
+#define DEVICE_COPIES(X) \
     IN_DEFAULT(X, cuMemcpyPeer, (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes), (to, to_context, from, from_context, bytes)) \
     IN_DEFAULT(X, cuMemcpy3DPeer, (const void *copy), (copy)) \
-    IN_STREAM(X, cuMemcpyDtoDAsync_v2, stream, (CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream), (to, from, bytes, stream)) \
     IN_STREAM(X, cuMemcpyPeerAsync, stream, (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes, CUstream stream), (to, to_context, from, from_context, bytes, stream)) \
     IN_STREAM(X, cuMemcpy3DPeerAsync, stream, (const void *copy, CUstream stream), (copy, stream)) \
     IN_STREAM(X, cuMemcpyBatchAsync, stream, (CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, void *attributes, size_t *indexes, size_t attribute_count, size_t *failed, CUstream stream), (to, from, sizes, count, attributes, indexes, attribute_count, failed, stream)) \
     IN_STREAM(X, cuMemcpyBatchAsync_v2, stream, (CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, void *attributes, size_t *indexes, size_t attribute_count, CUstream stream), (to, from, sizes, count, attributes, indexes, attribute_count, stream))
 
-#define UNSHAPED_WORK(X) LAUNCHES(X) FILLS(X) DEVICE_COPIES(X)
-#define WORK(X) UNSHAPED_WORK(X) SHAPED_COPIES(X)
+#define WORK(X) LAUNCHES(X) FILLS(X) PLAIN_DEVICE_COPIES(X) DEVICE_COPIES(X) SHAPED_COPIES(X)
 
 #define OTHERS(X) \
     X(cuInit, cuInit) \
@@ -81,7 +83,7 @@
 
 /* What makes and frees device memory, and what is asked about it. */
 #define ALLOCATIONS(X) \
-    X(cuMemAlloc_v2, cuMemAlloc_v2) X(cuMemAllocPitch_v2, cuMemAllocPitch_v2) X(cuMemFree_v2, cuMemFree_v2) \
+    X(cuMemAlloc_v2, cuMemAlloc_v2) X(cuMemAllocPitch_v2, cuMemAllocPitch_v2) X(cuMemFree_v2, cuMemFree_v2) X(cuMemGetInfo_v2, cuMemGetInfo_v2) \
     X(cuMemGetAddressRange_v2, cuMemGetAddressRange_v2) X(cuPointerGetAttribute, cuPointerGetAttribute) X(cuPointerGetAttributes, cuPointerGetAttributes) \
     X(cuIpcGetMemHandle, cuIpcGetMemHandle) X(cuMemGetHandleForAddressRange, cuMemGetHandleForAddressRange) \
     X(cuCtxEnablePeerAccess, cuCtxEnablePeerAccess) X(cuCtxDisablePeerAccess, cuCtxDisablePeerAccess) \
@@ -115,7 +117,7 @@
 #define CALLED(X) \
     X(cuCtxGetCurrent, cuCtxGetCurrent) X(cuCtxSetCurrent, cuCtxSetCurrent) \
     X(cuCtxPushCurrent_v2, cuCtxPushCurrent_v2) X(cuCtxPopCurrent_v2, cuCtxPopCurrent_v2) X(cuCtxGetDevice, cuCtxGetDevice) \
-    X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) X(cuDeviceGetAttribute, cuDeviceGetAttribute) X(cuMemGetInfo_v2, cuMemGetInfo_v2) \
+    X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) X(cuDeviceGetAttribute, cuDeviceGetAttribute) \
     X(cuMemHostAlloc, cuMemHostAlloc) X(cuMemFreeHost, cuMemFreeHost) \
     X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamQuery, cuStreamQuery) X(cuStreamWaitEvent, cuStreamWaitEvent) \
     X(cuStreamIsCapturing, cuStreamIsCapturing) X(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode) \
@@ -125,12 +127,13 @@
 /* Used where the driver has them. */
 #define OPTIONAL(X) \
     X(cuCheckpointProcessGetRestoreThreadId, cuCheckpointProcessGetRestoreThreadId) \
-    X(cuDeviceGetMemPool, cuDeviceGetMemPool) X(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool) X(cuStreamGetCtx, cuStreamGetCtx)
+    X(cuDeviceGetMemPool, cuDeviceGetMemPool) X(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool) X(cuStreamGetCtx, cuStreamGetCtx) \
+    X(cuDeviceCanAccessPeer, cuDeviceCanAccessPeer)
 
 /* Without one of these the engine cannot work; every driver since CUDA 11.0 has them. */
 #define ENGINE_NEEDS(X) \
     CALLED(X) COPIES(X) X(cuStreamDestroy_v2, ) X(cuDevicePrimaryCtxRelease_v2, ) X(cuDevicePrimaryCtxRetain, ) X(cuPointerGetAttributes, ) X(cuStreamSynchronize, ) X(cuEventSynchronize, ) \
-    X(cuCtxSynchronize, ) X(cuMemGetAddressRange_v2, )
+    X(cuCtxSynchronize, ) X(cuMemGetAddressRange_v2, ) X(cuMemGetInfo_v2, )
 
 /* Without one of these nothing is parked; every driver since CUDA 11 has them. */
 #define PARKING_NEEDS(X) \

@@ -8,6 +8,7 @@
 #include "control.h"
 #include "engine.h"
 #include "gate.h"
+#include "kept.h"
 #include "limits.h"
 #include "order.h"
 #include "park.h"
@@ -41,6 +42,7 @@ static void after_fork(void) {
     buffer_after_fork();
     blocks_after_fork();
     pools_after_fork();
+    kept_after_fork();
     contexts_after_fork();
     limits_after_fork();
     gate_after_fork();

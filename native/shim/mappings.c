@@ -175,20 +175,22 @@ EXPORT CUresult cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAcce
     return result;
 }
 
-/* Answered from the record, as the driver knows nothing of what is parked. */
-static int recorded_access(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address) {
+/* Answered from the record, as the driver knows nothing of what is parked. An allocation is no mapping. 0: the driver is to answer. */
+static int recorded_access(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address, CUresult *result) {
     pthread_rwlock_rdlock(&blocks_lock);
     struct mapping *m = mapping_at(address);
-    int found = m && !m->request.bytes && m->block->stays != STAYS_UNRECORDED && is_device(location);
-    if (found) *flags = m->writers >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : m->readers >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READ : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+    int found = m && (m->request.bytes || (m->block->stays != STAYS_UNRECORDED && is_device(location)));
+    *result = found && m->request.bytes ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    if (found && !*result) *flags = m->writers >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : m->readers >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READ : CU_MEM_ACCESS_FLAGS_PROT_NONE;
     pthread_rwlock_unlock(&blocks_lock);
     return found;
 }
 
 EXPORT CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address) {
     const struct driver *d = driver();
+    CUresult result;
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    if (flags && location && recorded_access(flags, location, address)) return CUDA_SUCCESS;
+    if (flags && location && recorded_access(flags, location, address, &result)) return result;
     return d->cuMemGetAccess(flags, location, address);
 }
 

@@ -14,7 +14,6 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-enum { MOST_THREADS = 64 };
 static const size_t huge = 2 << 20, page = 4096, slice = 64 << 20;
 
 EARLY void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset) {
@@ -25,8 +24,6 @@ EARLY int real_munmap(void *address, size_t bytes) { return (int)syscall(SYS_mun
 
 static size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 size_t pages_round(size_t bytes) { return round_up(bytes, page); }
-
-struct populating { char *at; size_t bytes; _Atomic size_t next; };
 
 /* As MAP_POPULATE does, this leaves what cannot be populated to the first access. */
 static void populate_slice(char *at, size_t bytes) {
@@ -44,14 +41,24 @@ static void *populate_some(void *populating) {
     return NULL;
 }
 
-void pages_populate(char *at, size_t bytes) {
-    pthread_t threads[MOST_THREADS];
-    struct populating p = {at, bytes, 0};
+void pages_populate_begin(struct populating *p, char *at, size_t bytes) {
     uint64_t wanted = settings()->buffer_threads, most = (bytes + slice - 1) / slice;
-    int started = 0;
-    for (uint64_t i = 1; i < wanted && i < most; i++) started += thread_start_joinable(&threads[started], populate_some, &p);
-    populate_slices(&p);
-    while (started) pthread_join(threads[--started], NULL);
+    p->at = at;
+    p->bytes = bytes;
+    p->started = 0;
+    atomic_store(&p->next, 0);
+    for (uint64_t i = 1; i < wanted && i < most; i++) p->started += thread_start_joinable(&p->threads[p->started], populate_some, p);
+}
+
+void pages_populate_end(struct populating *p) {
+    populate_slices(p);
+    while (p->started) pthread_join(p->threads[--p->started], NULL);
+}
+
+void pages_populate(char *at, size_t bytes) {
+    struct populating p;
+    pages_populate_begin(&p, at, bytes);
+    pages_populate_end(&p);
 }
 
 /* Aligned, so that it can have huge pages from its first byte on. */
@@ -70,7 +77,6 @@ char *pages_map(size_t bytes) {
     if (!at) return NULL;
     if (real_mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) return real_munmap(at, bytes), NULL;
     if (settings()->buffer_huge) madvise(at, bytes, MADV_HUGEPAGE);
-    pages_populate(at, bytes);
     return at;
 }
 
@@ -78,6 +84,5 @@ char *pages_grow(char *old, size_t from, size_t to) {
     char *at = reserve(to, PROT_NONE);
     if (!at) return NULL;
     if (mremap(old, from, to, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED) return real_munmap(at, to), NULL;
-    pages_populate(at + from, to - from);
     return at;
 }

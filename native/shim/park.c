@@ -60,6 +60,7 @@ void park_status(struct answer *answer) {
 
 static int begin(struct answer *answer) {
     if (!park_on()) say_error(answer, "off", "parking is off: TORPOR_PARK=0, or a driver or GPU without virtual memory management.");
+    else if (contexts_missed()) say_error(answer, "off", "parking is off: the process has had more than %d contexts at once.", MAX_CONTEXTS);
     else if (pthread_mutex_trylock(&at_work)) say_error(answer, "busy", "another command is at it: the process is %s.", state_name());
     else return 1;
     return 0;
@@ -72,7 +73,7 @@ static void end(enum park_state new) {
 
 /* 0: there is not enough, and why. */
 static int make_room(uint64_t bytes, const char *path, struct answer *answer) {
-    switch (arena_prepare(bytes, path)) {
+    switch (arena_reserve(bytes, path)) {
     case ARENA_READY: return 1;
     case ARENA_NO_FILE: say_error(answer, "arena", "%s cannot be made: %s. Nothing was parked.", path, strerror(errno)); return 0;
     case ARENA_DISK_FULL: say_error(answer, "arena", "%s cannot hold %llu bytes: %s. Nothing was parked.", path, (unsigned long long)bytes, strerror(errno)); return 0;
@@ -85,8 +86,11 @@ void park_prepare(struct answer *answer) {
     uint64_t begun = clock_ns();
     enum park_state now = atomic_load(&state);
     if (now != RUNNING) say_error(answer, "parked", "the process is parked already.");
-    else if (make_room(blocks_extent().parkable, NULL, answer))
+    else if (make_room(blocks_extent().parkable, NULL, answer)) {
+        arena_touch_begin();
+        arena_touch_end();
         say_ok(answer, "arena_bytes=%llu seconds=%.6f", (unsigned long long)arena_size(), seconds(begun, clock_ns()));
+    }
     end(now);
 }
 
@@ -115,7 +119,9 @@ static int move_out(const char *path, struct times *times, struct answer *answer
     if (!parcel_pack(&parcel)) return say_error(answer, "host-memory", "no host memory for the list of blocks. Nothing was parked."), 0;
     if (!make_room(parcel.bytes, path, answer)) return parcel_forget(&parcel), 0;
     times->ready = clock_ns();
+    arena_touch_begin(); /* the copies need not wait for the last page */
     int good = parcel_copy_out(&parcel, arena_base(), &failure);
+    arena_touch_end();
     times->copied = clock_ns();
     if (good) return parcel_release(&parcel, arena_base()), 1;
     say_error(answer, "driver", "%s answers %d. Nothing was parked.", failure.call, (int)failure.result);
@@ -150,10 +156,13 @@ void park_park(uint64_t timeout_ms, const char *path, struct answer *answer) {
     end(parked ? PARKED_STATE : RUNNING);
 }
 
-static void say_short(struct answer *answer, const struct failure *failure) {
-    if (failure->missing) say_error(answer, "device-memory", "missing=%llu bytes on device %d. Nothing is lost: free them and unpark again.", (unsigned long long)failure->missing, failure->device);
-    else say_error(answer, failure->result == CUDA_ERROR_OUT_OF_MEMORY ? "device-memory" : "driver", "%s%s answers %d. Nothing is lost: unpark again.",
-                   failure->result == CUDA_ERROR_OUT_OF_MEMORY ? "missing=0 bytes are known, but " : "", failure->call, (int)failure->result);
+/* After what was brought is given up again. */
+static void say_short(struct answer *answer, struct failure failure) {
+    struct failure room = {0};
+    if (failure.result == CUDA_ERROR_OUT_OF_MEMORY && !failure.missing && !parcel_has_room(&parcel, &room)) failure = room;
+    if (failure.missing) say_error(answer, "device-memory", "missing=%llu bytes on device %d. Nothing is lost: free them and unpark again.", (unsigned long long)failure.missing, failure.device);
+    else if (failure.result == CUDA_ERROR_OUT_OF_MEMORY) say_error(answer, "device-memory", "missing=0 by now: %s answered 2. Nothing is lost: unpark again.", failure.call);
+    else say_error(answer, "driver", "%s answers %d. Nothing is lost: unpark again.", failure.call, (int)failure.result);
 }
 
 static int move_in(struct times *times, struct answer *answer) {
@@ -161,12 +170,12 @@ static int move_in(struct times *times, struct answer *answer) {
     allocations_sweep(); /* what was freed meanwhile is not brought back */
     if (!parcel_repack(&parcel)) return say_error(answer, "host-memory", "no host memory for the list of blocks. Nothing is lost: unpark again."), 0;
     int good = parcel_has_room(&parcel, &failure) && !(failure.result = limits_restore());
-    if (!good) return say_short(answer, &failure), 0;
+    if (!good) return say_short(answer, failure), 0;
     good = parcel_map(&parcel, &failure);
     times->ready = clock_ns();
     good = good && parcel_fill(&parcel, &failure);
     times->copied = clock_ns();
-    if (!good) limits_lower(), say_short(answer, &failure);
+    if (!good) limits_lower(), say_short(answer, failure);
     return good;
 }
 

@@ -40,6 +40,24 @@ static CUresult change_all(CUdevice owner, CUdevice accessor, CUmemAccess_flags 
     return result;
 }
 
+static int let_reach(CUdevice accessor, CUdeviceptr address) {
+    int can = 0;
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct mapping *m = address ? mapping_at(address) : NULL;
+    CUdevice owner = m && m->request.bytes ? m->block->prop.location.id : accessor;
+    int changed = owner != accessor && !(m->writers >> accessor & 1) && driver()->cuDeviceCanAccessPeer && !driver()->cuDeviceCanAccessPeer(&can, accessor, owner) && can &&
+                  !change(m, accessor, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+    pthread_rwlock_unlock(&blocks_lock);
+    return changed;
+}
+
+int peers_let_reach(CUdeviceptr to, CUdeviceptr from) {
+    CUdevice accessor;
+    if (!driver()->can_park || driver()->cuCtxGetDevice(&accessor) || accessor >= MAX_DEVICES) return 0;
+    int reached = let_reach(accessor, to);
+    return let_reach(accessor, from) || reached;
+}
+
 static CUresult follow(CUcontext peer, CUmemAccess_flags access) {
     CUdevice owner, accessor;
     if (!driver()->can_park || driver()->cuCtxGetDevice(&accessor) || accessor >= MAX_DEVICES || !device_of(peer, &owner)) return CUDA_SUCCESS;

@@ -2,185 +2,19 @@
 #include "allocate.h"
 #include "capture.h"
 #include "order.h"
+#include "spares.h"
 #include "statistics.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
-enum { FITS_WITHIN = 8 /* a block may be larger than what it is used for by one part in so many */ };
+enum { MOST_HELD = 2 /* times as much as was ever used at once: sizes that come no more would be held for ever */ };
 
-/* A block that nobody uses. */
-struct spare {
-    struct spare *next;
-    struct piece_of_device piece;
-    CUevent event;      /* NULL: the GPU has done with it */
-    CUcontext context;  /* of the event and the stream */
-    CUstream stream;    /* whose next work comes after; NULL: no stream's does */
-    const void *thread; /* whose own stream it is */
-};
-
-struct pool {
-    struct pool *next;
-    CUmemoryPool handle;
-    CUdevice device;
-    int ours;    /* the shim serves it */
-    int leaving; /* it was destroyed */
-    uint64_t accessors, threshold, used, used_high, spare_bytes, high;
-    struct spare *spares;
-};
-
-static struct pool *pools;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of all pools; taken before the blocks' lock */
-static _Atomic int excess; /* some pool has more to spare than it should */
-static _Thread_local char self; /* its address is the thread's name */
-
-/* What the driver is asked on the way is no part of the program, and must not disturb a capture. */
-static CUresult relaxed(CUresult (*ask)(CUevent), CUevent event) {
-    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-    const struct driver *d = driver();
-    if (!capturing()) return ask(event);
-    if (d->cuThreadExchangeStreamCaptureMode(&mode)) return CUDA_ERROR_NOT_READY;
-    CUresult result = ask(event);
-    d->cuThreadExchangeStreamCaptureMode(&mode);
-    return result;
-}
-
-/* All that follow: with the mutex. */
-static struct pool *find(CUmemoryPool handle) {
-    struct pool *p = pools;
-    while (p && (p->handle != handle || p->leaving)) p = p->next;
-    return p;
-}
-
-static struct pool *add(CUmemoryPool handle, CUdevice device, int ours) {
-    struct pool *p = calloc(1, sizeof *p);
-    if (!p) return NULL;
-    *p = (struct pool){.next = pools, .handle = handle, .device = device, .ours = ours, .accessors = 1ULL << device};
-    if (handle) driver()->cuMemPoolGetAttribute(handle, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &p->threshold);
-    return pools = p;
-}
-
-/* Pools that the program makes are seen when they are made. */
+/* With the mutex, as all up to `take`. Pools that the program makes are seen when they are made. */
 static struct pool *known(CUmemoryPool handle, CUdevice device) {
     CUmemoryPool standard = NULL;
-    struct pool *p = find(handle);
+    struct pool *p = pool_find(handle);
     if (p || !driver()->cuDeviceGetDefaultMemPool || driver()->cuDeviceGetDefaultMemPool(&standard, device)) return p;
-    return standard == handle ? add(handle, device, 1) : NULL;
-}
-
-static int is_done(struct spare *s) {
-    if (s->event && relaxed(driver()->cuEventQuery, s->event) == CUDA_ERROR_NOT_READY) return 0;
-    return 1;
-}
-
-static int is_next_in(const struct spare *s, CUcontext context, CUstream stream) {
-    return s->stream == stream && s->context == context && (stream != CU_STREAM_PER_THREAD || s->thread == &self);
-}
-
-static int fits(const struct spare *s, size_t size) { return s->piece.size >= size && s->piece.size - size <= size / FITS_WITHIN; }
-
-static struct spare *unlink_at(struct pool *p, struct spare **link) {
-    struct spare *s = *link;
-    *link = s->next;
-    p->spare_bytes -= s->piece.size;
-    return s;
-}
-
-/* The first that may be used: what was freed last comes first. */
-static struct spare *reuse(struct pool *p, size_t size, CUcontext context, CUstream stream) {
-    for (struct spare **link = &p->spares; *link; link = &(*link)->next)
-        if (fits(*link, size) && (is_next_in(*link, context, stream) || is_done(*link))) return unlink_at(p, link);
-    return NULL;
-}
-
-static void drop(struct spare *s) {
-    if (s->event) driver()->cuEventDestroy_v2(s->event);
-    piece_drop(&s->piece);
-    free(s);
-}
-
-static void look_for_excess(void) {
-    int more = 0;
-    for (struct pool *p = pools; p; p = p->next) more |= p->spare_bytes > (p->leaving ? 0 : p->threshold);
-    atomic_store(&excess, more);
-}
-
-/* What was freed first goes first. */
-static void trim(struct pool *p, uint64_t keep) {
-    while (p->spare_bytes > keep) {
-        struct spare **last = NULL;
-        for (struct spare **link = &p->spares; *link; link = &(*link)->next)
-            if (is_done(*link)) last = link;
-        if (!last) return;
-        drop(unlink_at(p, last));
-    }
-}
-
-static void trim_all(void) {
-    pthread_mutex_lock(&mutex);
-    for (struct pool **link = &pools; *link;) {
-        struct pool *p = *link;
-        trim(p, p->leaving ? 0 : p->threshold);
-        if (p->leaving && !p->spares && !p->used) *link = p->next, free(p);
-        else link = &p->next;
-    }
-    look_for_excess();
-    pthread_mutex_unlock(&mutex);
-}
-
-/* While the gate is closed nothing is unmapped; a later wait does it. */
-static void trim_waited(void) {
-    struct giving *giving = order_enter_memory_now();
-    if (!giving) return;
-    trim_all();
-    order_leave(giving);
-}
-
-int pools_give_up(CUdevice device) {
-    int dropped = 0;
-    pthread_mutex_lock(&mutex);
-    for (struct pool *p = pools; p; p = p->next)
-        while (p->device == device && p->spares) {
-            if (p->spares->event) relaxed(driver()->cuEventSynchronize, p->spares->event);
-            drop(unlink_at(p, &p->spares));
-            dropped++;
-        }
-    look_for_excess();
-    pthread_mutex_unlock(&mutex);
-    return dropped;
-}
-
-void pools_empty(void) {
-    pthread_mutex_lock(&mutex);
-    for (struct pool *p = pools; p; p = p->next)
-        while (p->spares) drop(unlink_at(p, &p->spares));
-    look_for_excess();
-    pthread_mutex_unlock(&mutex);
-}
-
-/* A new stream may get the handle, whose work does not come after. */
-void pools_stream_gone(CUstream stream) {
-    pthread_mutex_lock(&mutex);
-    for (struct pool *p = pools; p; p = p->next)
-        for (struct spare *s = p->spares; s; s = s->next)
-            if (s->stream == stream) s->stream = NULL;
-    pthread_mutex_unlock(&mutex);
-}
-
-/* Its events went with it, and so did its work. */
-void pools_context_gone(CUcontext context) {
-    pthread_mutex_lock(&mutex);
-    for (struct pool *p = pools; p; p = p->next)
-        for (struct spare *s = p->spares; s; s = s->next)
-            if (s->context == context) s->event = NULL, s->stream = NULL;
-    pthread_mutex_unlock(&mutex);
-}
-
-void pools_after_fork(void) {
-    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
-    mutex = unlocked;
-    pools = NULL;
-    atomic_store(&excess, 0);
+    return standard == handle ? pool_add(handle, device) : NULL;
 }
 
 static void used_more(struct pool *p, uint64_t bytes) {
@@ -189,14 +23,20 @@ static void used_more(struct pool *p, uint64_t bytes) {
     if (p->used + p->spare_bytes > p->high) p->high = p->used + p->spare_bytes;
 }
 
+static void make_room(struct pool *p, size_t size) {
+    uint64_t wanted = p->used + size, most = MOST_HELD * (p->used_high > wanted ? p->used_high : wanted);
+    if (wanted + p->spare_bytes > most) spares_trim(p, most - wanted);
+}
+
 /* 0: there is none to be had. */
 static int take(struct pool *p, size_t size, CUcontext context, CUstream stream, struct piece_of_device *piece, struct request *request) {
-    struct spare *s = reuse(p, size, context, stream);
+    struct spare *s = spare_take(p, size, context, stream);
+    request->from = p;
     if (s) {
         *piece = s->piece;
         if (s->event) driver()->cuEventDestroy_v2(s->event);
         free(s);
-    } else if (piece_make(piece, p->device, size, p->accessors)) return 0;
+    } else if (make_room(p, size), !context_is_sound() || piece_make(piece, p->device, size, p->accessors)) return 0;
     if (piece_register(piece, request)) return used_more(p, piece->size), 1;
     piece_drop(piece);
     return 0;
@@ -223,11 +63,11 @@ static int provided(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstr
     if (!pool && (!driver()->cuDeviceGetMemPool || driver()->cuDeviceGetMemPool(&pool, device))) return 0;
     request.pool = pool;
     for (int again = 1; again >= 0; again--) {
-        pthread_mutex_lock(&mutex);
+        pthread_mutex_lock(&pools_mutex);
         struct pool *p = known(pool, device);
-        int servable = p && p->ours && p->device == device, taken = servable && take(p, granules(bytes), context, stream, &piece, &request);
-        look_for_excess();
-        pthread_mutex_unlock(&mutex);
+        int servable = p && p->device == device, taken = servable && take(p, granules(bytes), context, stream, &piece, &request);
+        spares_look_for_excess();
+        pthread_mutex_unlock(&pools_mutex);
         if (taken) return *address = piece.base, 1;
         if (!servable || !pools_give_up(device)) return 0;
     }
@@ -264,29 +104,17 @@ static void mark(struct spare *s, CUstream stream) {
     if (result) d->cuStreamSynchronize(stream);
 }
 
-static struct pool *owner_of(CUmemoryPool handle, CUdevice device) {
-    for (struct pool *p = pools; p; p = p->next)
-        if (p->handle == handle && (handle ? !p->leaving || p->used : p->device == device)) return p;
-    return NULL;
-}
-
-/* What was allocated without a pool and is freed in a stream is nobody's afterwards. */
-static struct pool *nobodys(CUdevice device) {
-    struct pool *p = owner_of(NULL, device);
-    return p ? p : add(NULL, device, 1);
-}
-
 static void add_spare(struct spare *s, const struct request *request) {
     CUdevice device = s->piece.prop.location.id;
-    pthread_mutex_lock(&mutex);
-    struct pool *p = request->pool ? owner_of(request->pool, device) : nobodys(device);
-    if (p && request->pool) p->used -= s->piece.size;
-    if (p) s->next = p->spares, p->spares = s, p->spare_bytes += s->piece.size;
-    look_for_excess();
-    pthread_mutex_unlock(&mutex);
+    pthread_mutex_lock(&pools_mutex);
+    struct pool *p = request->from ? request->from : pool_of_nobody(device);
+    if (request->from) p->used -= s->piece.size;
+    if (p) spare_put(p, s);
+    spares_look_for_excess();
+    pthread_mutex_unlock(&pools_mutex);
     if (p) return;
     if (s->event) driver()->cuEventSynchronize(s->event);
-    drop(s);
+    spare_drop(s);
 }
 
 /* In the stream's order; with neither lock. */
@@ -300,7 +128,7 @@ static void give_back(const struct piece_of_device *piece, const struct request 
     s->piece = *piece;
     driver()->cuCtxGetCurrent(&s->context);
     s->stream = stream;
-    s->thread = stream == CU_STREAM_PER_THREAD ? &self : NULL;
+    s->thread = stream == CU_STREAM_PER_THREAD ? spare_thread() : 0;
     mark(s, stream);
     add_spare(s, request);
 }
@@ -308,11 +136,10 @@ static void give_back(const struct piece_of_device *piece, const struct request 
 void pool_take_back(const struct piece_of_device *piece, const struct request *request) { give_back(piece, request, CU_STREAM_LEGACY); }
 
 void pool_forget(const struct piece_of_device *piece, const struct request *request) {
-    if (!request->pool) return;
-    pthread_mutex_lock(&mutex);
-    struct pool *p = owner_of(request->pool, piece->prop.location.id);
-    if (p) p->used -= piece->size;
-    pthread_mutex_unlock(&mutex);
+    if (!request->from) return;
+    pthread_mutex_lock(&pools_mutex);
+    request->from->used -= piece->size;
+    pthread_mutex_unlock(&pools_mutex);
 }
 
 /* 0: none of the shim's. */
@@ -333,139 +160,13 @@ static int freed(CUdeviceptr address, CUstream stream, CUresult *result) {
     EXPORT CUresult name(CUdeviceptr address, CUstream stream) { \
         const struct driver *d = driver(); \
         CUresult result; \
+        int put_off; \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
-        struct giving *giving = order_enter_memory_now(); \
-        if (!giving && allocation_free_later(address)) return CUDA_SUCCESS; \
-        if (!giving) giving = order_enter_memory(); \
-        if (!freed(address, stream ? stream : standard, &result)) result = d->name(address, stream); \
-        order_leave(giving); \
+        struct giving *giving = free_enter(address, &put_off); \
+        if (put_off) return CUDA_SUCCESS; \
+        if (!giving || !freed(address, stream ? stream : standard, &result)) result = d->name(address, stream); \
+        if (giving) order_leave(giving); \
         return result; \
     }
 FREE(cuMemFreeAsync, CU_STREAM_LEGACY)
 FREE(cuMemFreeAsync_ptsz, CU_STREAM_PER_THREAD)
-
-EXPORT CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props) {
-    const struct driver *d = driver();
-    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    CUresult result = d->cuMemPoolCreate(pool, props);
-    if (result) return result;
-    int ours = props->allocType == CU_MEM_ALLOCATION_TYPE_PINNED && !props->handleTypes && !props->maxSize && !props->usage &&
-               props->location.type == CU_MEM_LOCATION_TYPE_DEVICE && props->location.id >= 0 && props->location.id < MAX_DEVICES;
-    pthread_mutex_lock(&mutex);
-    if (ours) add(*pool, props->location.id, 1);
-    pthread_mutex_unlock(&mutex);
-    return CUDA_SUCCESS;
-}
-
-EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool) {
-    const struct driver *d = driver();
-    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    CUresult result = d->cuMemPoolDestroy(pool);
-    if (result) return result;
-    pthread_mutex_lock(&mutex);
-    struct pool *p = find(pool);
-    if (p) p->leaving = 1;
-    pthread_mutex_unlock(&mutex);
-    if (p) trim_all();
-    return CUDA_SUCCESS;
-}
-
-/* With the mutex. */
-static uint64_t share(const struct pool *p, CUmemPool_attribute attribute) {
-    switch ((int)attribute) {
-    case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: return p->used;
-    case CU_MEMPOOL_ATTR_USED_MEM_HIGH: return p->used_high;
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT: return p->used + p->spare_bytes;
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH: return p->high;
-    default: return 0;
-    }
-}
-
-EXPORT CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attribute, void *value) {
-    const struct driver *d = driver();
-    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    CUresult result = d->cuMemPoolGetAttribute(pool, attribute, value);
-    pthread_mutex_lock(&mutex);
-    struct pool *p = result ? NULL : find(pool);
-    if (p && attribute >= CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) *(cuuint64_t *)value += share(p, attribute);
-    pthread_mutex_unlock(&mutex);
-    return result;
-}
-
-EXPORT CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attribute, void *value) {
-    const struct driver *d = driver();
-    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    CUresult result = d->cuMemPoolSetAttribute(pool, attribute, value);
-    pthread_mutex_lock(&mutex);
-    struct pool *p = result ? NULL : find(pool);
-    if (p && attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) p->threshold = *(cuuint64_t *)value;
-    if (p && attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH) p->used_high = p->used;
-    if (p && attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH) p->high = p->used + p->spare_bytes;
-    look_for_excess();
-    pthread_mutex_unlock(&mutex);
-    return result;
-}
-
-EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep) {
-    const struct driver *d = driver();
-    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    struct giving *giving = order_enter_memory();
-    CUresult result = d->cuMemPoolTrimTo(pool, keep);
-    pthread_mutex_lock(&mutex);
-    struct pool *p = result ? NULL : find(pool);
-    if (p) trim(p, keep > p->used ? keep - p->used : 0);
-    look_for_excess();
-    pthread_mutex_unlock(&mutex);
-    order_leave(giving);
-    return result;
-}
-
-/* With the mutex: of what is used and of what is spare. */
-static CUresult allow_all(struct pool *p) {
-    CUresult result = CUDA_SUCCESS;
-    pthread_rwlock_wrlock(&blocks_lock);
-    for (struct mapping *m = mapping_next(0); m; m = mapping_next(m->base + m->size)) {
-        if (m->request.pool != p->handle) continue;
-        CUresult one = map_allow(m->base, m->size, p->accessors, p->accessors);
-        if (one) result = one;
-        m->readers = m->writers = p->accessors;
-    }
-    pthread_rwlock_unlock(&blocks_lock);
-    for (struct spare *s = p->spares; s; s = s->next) {
-        map_allow(s->piece.base, s->piece.size, p->accessors, p->accessors);
-        s->piece.readers = s->piece.writers = p->accessors;
-    }
-    return result;
-}
-
-/* What was granted once stays granted here: the driver's pool alone takes it back. */
-static CUresult grant(CUmemoryPool handle, const CUmemAccessDesc *list, size_t count) {
-    CUresult result = CUDA_SUCCESS;
-    pthread_mutex_lock(&mutex);
-    struct pool *p = find(handle);
-    for (size_t i = 0; p && i < count; i++)
-        if (list[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE && list[i].location.id >= 0 && list[i].location.id < MAX_DEVICES) p->accessors |= 1ULL << list[i].location.id;
-    if (p) result = allow_all(p);
-    pthread_mutex_unlock(&mutex);
-    return result;
-}
-
-EXPORT CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *list, size_t count) {
-    const struct driver *d = driver();
-    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    struct giving *giving = order_enter_memory();
-    CUresult result = d->cuMemPoolSetAccess(pool, list, count);
-    if (!result) result = grant(pool, list, count);
-    order_leave(giving);
-    return result;
-}
-
-#define WAIT(name, parameters, arguments) \
-    EXPORT CUresult name parameters { \
-        const struct driver *d = driver(); \
-        if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
-        CUresult result = d->name arguments; \
-        if (atomic_load_explicit(&excess, memory_order_relaxed)) trim_waited(); \
-        return result; \
-    }
-WAITS(WAIT)

@@ -11,6 +11,7 @@ void pool_forget(const struct piece_of_device *piece, const struct request *requ
 
 int pools_give_up(CUdevice device); /* waits, then drops what is unused; how many blocks */
 void pools_empty(void);             /* of everything unused, after the GPU has done all */
+void pools_trim(void); /* to their thresholds */
 void pools_stream_gone(CUstream stream);
 void pools_context_gone(CUcontext context);
 void pools_after_fork(void);

@@ -27,20 +27,25 @@ static CUresult reserve(struct piece_of_device *piece) {
 
 void piece_free_address(const struct piece_of_device *piece) { driver()->cuMemAddressFree(piece->base - GRANULE, piece->size + 2 * GRANULE); }
 
-CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors) {
-    const struct driver *d = driver();
-    *piece = (struct piece_of_device){.size = size, .readers = accessors, .writers = accessors,
-        .prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}, .allocFlags.gpuDirectRDMACapable = reachable_by_network(device)}};
-    CUresult result = d->cuMemCreate(&piece->handle, size, &piece->prop, 0);
+CUresult piece_map(struct piece_of_device *piece, uint64_t accessors) {
+    CUresult result = driver()->cuMemMap(piece->base, piece->size, 0, piece->handle, 0);
     if (result) return result;
-    if ((result = reserve(piece))) goto release;
-    if ((result = d->cuMemMap(piece->base, size, 0, piece->handle, 0))) goto free_address;
-    if (!(result = map_allow(piece->base, size, piece->readers, piece->writers))) return CUDA_SUCCESS;
-    d->cuMemUnmap(piece->base, size);
-free_address:
-    piece_free_address(piece);
-release:
-    d->cuMemRelease(piece->handle);
+    piece->readers = piece->writers = accessors;
+    result = map_allow(piece->base, piece->size, accessors, accessors);
+    if (result) driver()->cuMemUnmap(piece->base, piece->size);
+    return result;
+}
+
+CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors) {
+    *piece = (struct piece_of_device){.size = size,
+        .prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}, .allocFlags.gpuDirectRDMACapable = reachable_by_network(device)}};
+    CUresult result = driver()->cuMemCreate(&piece->handle, size, &piece->prop, 0);
+    if (result) return result;
+    if (!(result = reserve(piece))) {
+        if (!(result = piece_map(piece, accessors))) return CUDA_SUCCESS;
+        piece_free_address(piece);
+    }
+    driver()->cuMemRelease(piece->handle);
     return result;
 }
 

@@ -18,6 +18,7 @@ struct piece_of_device {
 };
 
 CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors); /* all or nothing */
+CUresult piece_map(struct piece_of_device *piece, uint64_t accessors); /* what is mapped nowhere, at its addresses */
 void piece_drop(const struct piece_of_device *piece);
 void piece_free_address(const struct piece_of_device *piece); /* of what is not mapped any more */
 int piece_register(const struct piece_of_device *piece, const struct request *request); /* 0: out of host memory */

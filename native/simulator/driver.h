@@ -115,6 +115,7 @@ struct mapping {
     CUdeviceptr base;
     size_t size;
     struct block *block;
+    uint64_t id; /* its own, however often the block is mapped */
     unsigned char access[MAX_DEVICES];
 };
 struct mapping *mapping_at(CUdeviceptr address);

@@ -113,7 +113,7 @@ static CUresult insert(CUdeviceptr address, size_t size, struct block *block) {
     }
     size_t at = index_of(address);
     memmove(mappings + at + 1, mappings + at, (count - at) * sizeof *mappings);
-    mappings[at] = (struct mapping){.base = address, .size = size, .block = block};
+    mappings[at] = (struct mapping){.base = address, .size = size, .block = block, .id = memory_id()};
     count++;
     block->mappings++;
     return CUDA_SUCCESS;

@@ -35,21 +35,30 @@ void peers_forget(CUcontext context) {
     for (CUcontext c = driver.contexts; c; c = c->next) drop(c, context);
 }
 
+static CUresult check(CUcontext peer) {
+    if (context_known(peer)) return CUDA_SUCCESS;
+    for (CUcontext c = driver.contexts; c; c = c->next)
+        if (c == peer) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+    return CUDA_ERROR_INVALID_CONTEXT;
+}
+
 CUresult do_cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
     CUcontext context = context_current();
     if (flags) return CUDA_ERROR_INVALID_VALUE;
-    if (!context_known(peer) || peer == context) return CUDA_ERROR_INVALID_CONTEXT;
+    CUresult result = check(peer);
+    if (result) return result;
     if (peer->device == context->device) return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
     pthread_rwlock_wrlock(&memory);
-    CUresult result = add(context, peer);
+    result = add(context, peer);
     pthread_rwlock_unlock(&memory);
     return result;
 }
 
 CUresult do_cuCtxDisablePeerAccess(CUcontext peer) {
-    if (!context_known(peer)) return CUDA_ERROR_INVALID_CONTEXT;
+    CUresult result = check(peer);
+    if (result) return result;
     pthread_rwlock_wrlock(&memory);
-    CUresult result = drop(context_current(), peer);
+    result = drop(context_current(), peer);
     pthread_rwlock_unlock(&memory);
     return result;
 }

@@ -61,6 +61,7 @@ static inline int line_count(const char *text) {
     } while (0)
 
 static inline int real_driver(void) { return getenv("TORPOR_REAL_DRIVER") != NULL; }
+static inline int under_shim(void) { return getenv("TORPOR_UNDER_SHIM") != NULL; }
 
 /* Nonzero, and a line that says so, where a test cannot be made. */
 static inline int skipped(int cannot, const char *reason) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh OUT SANITIZE TEST...: runs the built tests and sums up what they say.
+# run.sh OUT SANITIZE TEST...: runs the built tests and sums up what they say. TEST@shim is TEST with the shim preloaded.
 out=$1 sanitize=$2
 shift 2
 export TORPOR_OUT="$out"
@@ -29,9 +29,10 @@ for test in "$@"; do
   echo "$test${sanitize:+ ($sanitize)}"
   case $test in
     shim_*) preload="LD_PRELOAD=$runtime$out/libtorpor.so" ;;
+    *@shim) preload="LD_PRELOAD=$runtime$out/libtorpor.so TORPOR_UNDER_SHIM=1" ;;
     *) preload= ;;
   esac
-  $prefix env $preload "$out/tests/$test" > "$out/tests/$test.log" 2>&1
+  $prefix env $preload "$out/tests/${test%@shim}" > "$out/tests/$test.log" 2>&1
   status=$?
   line=$(tail -n 1 "$out/tests/$test.log")
   case $line in

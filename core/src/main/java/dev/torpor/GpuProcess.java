@@ -219,10 +219,18 @@ public final class GpuProcess {
         return new AsyncGpuProcess(this, listener);
     }
 
+    ReentrantLock ownLock() {
+        return lock;
+    }
+
+    Transition transition(Plan plan) {
+        return new Transition(cuda, preflight, plan);
+    }
+
     Report run(Plan plan) {
         lock.lock();
         try {
-            return new Transition(cuda, preflight, plan).run();
+            return transition(plan).run();
         } finally {
             lock.unlock();
         }

@@ -94,6 +94,11 @@ record Plan(
         return undo && only == null && !needsShim();
     }
 
+    /** Whether it cannot begin while a shim that is there does not tell its state. */
+    boolean mustKnow(ProcessState driver) {
+        return only == null ? undo || driver.equals(ProcessState.RUNNING) : only.byShim();
+    }
+
     /** Whether the shim is asked at all. */
     boolean asksShim() {
         return down.parking();

@@ -204,16 +204,25 @@ final class Preflight {
     }
 
     /** @throws TorporException {@link Problem#HOST_MEMORY} if what the process is to keep on the host would not fit there */
-    void checkHostMemory(long needed) {
+    void checkHostMemory(long needed, Claims claims) {
+        if (needed <= 0) {
+            return;
+        }
+        long claimed = claims.host(needed);
         OptionalLong available = hostMemory.availableTo(pid);
-        if (available.isPresent() && needed > 0 && needed + MARGIN > available.getAsLong()) {
+        if (available.isPresent() && claimed + MARGIN > available.getAsLong()) {
             throw new TorporException(
                     Problem.HOST_MEMORY,
                     "Process " + pid + " needs " + Sizes.text(needed)
-                            + " of host memory for its device memory, and the host, or the process's cgroup, has only "
+                            + " of host memory for its device memory" + beside(claimed - needed)
+                            + ", and the host, or the process's cgroup, has only "
                             + Sizes.text(available.getAsLong())
                             + " for it: free memory or raise the limit. The process was not touched.");
         }
+    }
+
+    private static String beside(long others) {
+        return others > 0 ? " beside " + Sizes.text(others) + " for others of the group" : "";
     }
 
     void readFreeMemory() {
@@ -230,7 +239,7 @@ final class Preflight {
      * @param parked what the shim tells, if there is one
      * @throws TorporException {@link Problem#DEVICE_MEMORY} if what the process needs is not free
      */
-    void checkDeviceMemory(DeviceMap map, Optional<ShimStatus> parked) {
+    void checkDeviceMemory(DeviceMap map, Optional<ShimStatus> parked, Claims claims) {
         DeviceMemory memory = deviceMemory;
         if (memory == null) {
             return;
@@ -241,14 +250,16 @@ final class Preflight {
                 || proc.residentBytes(pid) > suspended.residentBytes + MARGIN / 2
                 || (parkedBytes > 0 && !suspended.withParked)
                 || parkedBytes > sum(held)) {
-            checkInferred(memory, map, parked);
+            checkInferred(memory, map, parked, claims);
             return;
         }
         for (Map.Entry<GpuUuid, Long> entry : held.entrySet()) {
             GpuUuid device = map.target(entry.getKey());
             OptionalLong free = memory.free(device);
-            if (free.isPresent() && entry.getValue() + MARGIN > free.getAsLong()) {
-                throw tooLittle(entry.getValue(), "on " + device, free.getAsLong(), memory.holders(device), "");
+            long claimed = claims.device(device, entry.getValue());
+            if (free.isPresent() && claimed + MARGIN > free.getAsLong()) {
+                String where = "on " + device + beside(claimed - entry.getValue());
+                throw tooLittle(entry.getValue(), where, free.getAsLong(), memory.holders(device), "");
             }
         }
     }
@@ -262,15 +273,16 @@ final class Preflight {
      * and the shim what it has parked, though neither on which GPU. A refusal that was not needed can be overruled, a failed restore cannot be undone: so any GPU
      * must have room.
      */
-    private void checkInferred(DeviceMemory memory, DeviceMap map, Optional<ShimStatus> parked) {
+    private void checkInferred(DeviceMemory memory, DeviceMap map, Optional<ShimStatus> parked, Claims claims) {
         OptionalLong needed = inferred(parked);
         for (GpuUuid device : memory.devices()) {
             GpuUuid target = map.target(device);
             long free = memory.free(target).orElse(Long.MAX_VALUE);
-            if (needed.isPresent() && free != Long.MAX_VALUE && needed.getAsLong() + MARGIN > free) {
+            long claimed = claims.device(target, needed.orElse(0));
+            if (needed.isPresent() && free != Long.MAX_VALUE && claimed + MARGIN > free) {
                 throw tooLittle(
                         needed.getAsLong(),
-                        "on " + target,
+                        "on " + target + beside(claimed - needed.getAsLong()),
                         free,
                         memory.holders(target),
                         " Another controller suspended it, so the need was taken from its largest resident mapping"

@@ -6,13 +6,14 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
 
 /** One run of a plan: check everything, do the steps and time each, and on a failure walk back to where it began. */
-final class Transition {
+final class Transition implements AutoCloseable {
     private static final int GPU_PAIRS_VERSION = 13000;
     private static final long SETTLE_MILLIS = 20;
 
@@ -29,7 +30,11 @@ final class Transition {
     private Standing end = Standing.UNKNOWN;
     private Optional<ShimStatus> shim = Optional.empty();
     private Optional<String> driverOnly = Optional.empty();
+    private List<Step> steps = List.of();
     private Step begun = Step.LOCK;
+    private Outcome outcome = Outcome.DONE;
+    private boolean overdue;
+    private @Nullable ProgressMeter meter;
     private Duration checks = Duration.ZERO;
     private long queryNanos;
     private long residentBefore;
@@ -54,7 +59,8 @@ final class Transition {
         new StateQuery(cuda.driver(), (int) ProcessHandle.current().pid(), new int[1]).getAsInt();
         try (ProgressMeter meter = ProgressMeter.start(Optional.empty(), preflight, 0, OptionalLong.empty())) {
             meter.end();
-            rehearsal.check(Step.path(ProcessState.RUNNING, ProcessState.CHECKPOINTED));
+            rehearsal.steps = Step.path(ProcessState.RUNNING, ProcessState.CHECKPOINTED);
+            rehearsal.check(new Claims());
             preflight.readFreeMemory();
             cuda.persistent();
             preflight.rehearseShim();
@@ -66,25 +72,82 @@ final class Transition {
     }
 
     Report run() {
-        preflight.identify();
-        List<Step> steps = steps();
-        check(steps);
-        checks = Duration.ofNanos(System.nanoTime() - begin);
-        try (ProgressMeter meter = ProgressMeter.start(plan.listener(), preflight, residentBefore, deviceBytes)) {
-            for (Step step : steps) {
-                begun = step;
-                Outcome outcome = timed(step, done, meter);
-                if (outcome.failed()) {
-                    throw failed(step, outcome, meter);
+        prepare(new Claims());
+        try {
+            for (Step step : Step.values()) {
+                if (!perform(step)) {
+                    throw failed();
                 }
             }
-        } catch (Bounded.Overdue e) {
-            throw unresponsive(begun);
+            return complete();
+        } finally {
+            close();
         }
+    }
+
+    /** Checks everything, and touches nothing. */
+    void prepare(Claims claims) {
+        preflight.identify();
+        steps = steps();
+        check(claims);
+        checks = Duration.ofNanos(System.nanoTime() - begin);
+        meter = ProgressMeter.start(plan.listener(), preflight, residentBefore, deviceBytes);
+    }
+
+    /** Does a step, if it is one of the plan's. The steps of any plan are in the order of their declaration. */
+    boolean perform(Step step) {
+        if (!steps.contains(step)) {
+            return true;
+        }
+        begun = step;
+        try {
+            outcome = timed(step, done);
+        } catch (Bounded.Overdue e) {
+            overdue = true;
+        }
+        return !hasFailed();
+    }
+
+    boolean hasFailed() {
+        return overdue || outcome.failed();
+    }
+
+    /** After all steps. */
+    Report complete() {
         end = new Standing(
                 driverNow(), reached.shim()); // what succeeded has succeeded, even if the process ends at once
         remember();
         return report(Optional.empty());
+    }
+
+    /** After a step that failed: undoes the ones before it, unless nobody knows where it stands. */
+    TorporException failed() {
+        if (overdue) {
+            return unresponsive(begun);
+        }
+        Failure refusal = outcome.refusal();
+        Failure failure = refusal == null ? Failure.of(driver, preflight, plan, begun, outcome.result()) : refusal;
+        String message = failure.sentence() + undone();
+        return new TorporException(failure.problem(), outcome.result(), message, report(Optional.of(message)));
+    }
+
+    /** Undoes what was done, if the plan says so, and tells where the process is now. */
+    String undone() {
+        String undoing = plan.undo() ? undo() : "";
+        end = standingNow();
+        return undoing + stands();
+    }
+
+    long pid() {
+        return preflight.pid();
+    }
+
+    @Override
+    public void close() {
+        ProgressMeter open = meter;
+        if (open != null) {
+            open.close();
+        }
     }
 
     private List<Step> steps() {
@@ -95,14 +158,14 @@ final class Transition {
             driverOnly = Optional.of("the shim was left aside");
         }
         reached = start;
-        List<Step> steps = plan.steps(start, shim.isPresent());
-        if (steps.isEmpty()) {
+        List<Step> ahead = plan.steps(start, shim.isPresent());
+        if (ahead.isEmpty()) {
             throw wrongState();
         }
-        if (steps.contains(Step.PARK) || !plan.suspends()) {
+        if (ahead.contains(Step.PARK) || !plan.suspends()) {
             driverOnly = Optional.empty();
         }
-        return steps;
+        return ahead;
     }
 
     private ProcessState query() {
@@ -114,7 +177,7 @@ final class Transition {
         }
     }
 
-    /** A shim that does not answer stops a suspend; a process that is suspended already is resumed as far as that goes. */
+    /** A shim that does not answer stops a suspend; a process that sleeps already is resumed as far as that goes. */
     private void askShim() {
         try {
             ShimAnswer answer = shimAnswer();
@@ -123,7 +186,7 @@ final class Transition {
             } else if (answer.code().equals("off")) {
                 withoutShim("parking is off", ShimFailure.refused(pid, "status", answer));
             } else {
-                throw untouched(ShimFailure.refused(pid, "status", answer));
+                untold(ShimFailure.refused(pid, "status", answer));
             }
         } catch (ShimTrouble e) {
             Failure failure = ShimFailure.of(preflight.proc(), pid, "status", e);
@@ -146,7 +209,7 @@ final class Transition {
     }
 
     private void untold(Failure failure) {
-        if (plan.undo() || start.driver().equals(ProcessState.RUNNING)) {
+        if (plan.mustKnow(start.driver())) {
             throw untouched(failure);
         }
         start = new Standing(start.driver(), ProcessState.UNKNOWN);
@@ -160,7 +223,7 @@ final class Transition {
     }
 
     private TorporException untouched(Failure failure) {
-        String advice = plan.needsShim() || !plan.undo() ? "" : " Suspend.withoutParking leaves the shim aside.";
+        String advice = plan.suspends() ? " Suspend.withoutParking leaves the shim aside." : "";
         String state = preflight.alive() ? " The process was not touched." : "";
         return new TorporException(failure.problem(), failure.sentence() + advice + state);
     }
@@ -174,7 +237,7 @@ final class Transition {
         }
     }
 
-    private void check(List<Step> steps) {
+    private void check(Claims claims) {
         heldBefore = preflight.deviceMemory();
         deviceBytes = known(heldBefore);
         residentBefore = preflight.proc().residentBytes(pid);
@@ -182,15 +245,15 @@ final class Transition {
             preflight.checkNoMpsClient();
         }
         if (plan.down().checkHostMemory()) {
-            preflight.checkHostMemory(hostBytes(steps));
+            preflight.checkHostMemory(hostBytes(), claims);
         }
         if (steps.contains(Step.RESTORE)) {
-            checkRestore();
+            checkRestore(claims);
         }
     }
 
     /** What a suspend needs on the host: what is parked goes into the arena, as far as that is not there yet, and the rest to the driver. */
-    private long hostBytes(List<Step> steps) {
+    private long hostBytes() {
         long parked = 0;
         long bytes = 0;
         if (steps.contains(Step.PARK)) {
@@ -204,7 +267,7 @@ final class Transition {
         return bytes;
     }
 
-    private void checkRestore() {
+    private void checkRestore(Claims claims) {
         DeviceMap map = plan.up().deviceMap();
         if (!map.isSame()) {
             cuda.requireVersion(GPU_PAIRS_VERSION, "GPU pairs", 580);
@@ -212,7 +275,7 @@ final class Transition {
         DeviceMap complete = preflight.completed(map);
         gpuPairs = complete.toGpuPairs();
         if (plan.up().checkDeviceMemory()) {
-            preflight.checkDeviceMemory(complete, shim);
+            preflight.checkDeviceMemory(complete, shim, claims);
         }
         preflight.prepareRestore();
     }
@@ -246,11 +309,12 @@ final class Transition {
         }
     }
 
-    private Outcome timed(Step step, List<Phase> phases, ProgressMeter meter) throws Bounded.Overdue {
-        meter.begin(step);
-        Outcome outcome = step.byShim() ? told(step, phases) : called(step, phases);
-        meter.end();
-        return outcome;
+    private Outcome timed(Step step, List<Phase> phases) throws Bounded.Overdue {
+        ProgressMeter telling = Objects.requireNonNull(meter);
+        telling.begin(step);
+        Outcome came = step.byShim() ? told(step, phases) : called(step, phases);
+        telling.end();
+        return came;
     }
 
     private Outcome called(Step step, List<Phase> phases) throws Bounded.Overdue {
@@ -339,26 +403,17 @@ final class Transition {
                         + ".");
     }
 
-    private TorporException failed(Step step, Outcome outcome, ProgressMeter meter) {
-        Failure refusal = outcome.refusal();
-        Failure failure = refusal == null ? Failure.of(driver, preflight, plan, step, outcome.result()) : refusal;
-        String undoing = plan.undo() ? undo(meter) : "";
-        end = standingNow();
-        String message = failure.sentence() + undoing + stands();
-        return new TorporException(failure.problem(), outcome.result(), message, report(Optional.of(message)));
-    }
-
     /** Back to the state before, from wherever the failure is said to have left the process, or else from the last step done. */
-    private String undo(ProgressMeter meter) {
+    private String undo() {
         gpuPairs = new byte[0];
         Standing now = standingNow();
         ProcessState from = now.driver().equals(ProcessState.UNKNOWN) ? reached.driver() : now.driver();
         reached = new Standing(from, now.shim());
         for (Step step : reached.path(start)) {
             try {
-                Outcome outcome = timed(step, undone, meter);
-                if (outcome.failed()) {
-                    return " Undoing it failed too: " + words(step, outcome);
+                Outcome came = timed(step, undone);
+                if (came.failed()) {
+                    return " Undoing it failed too: " + words(step, came);
                 }
             } catch (Bounded.Overdue e) {
                 return " Undoing it did not end in time: " + step.function() + " still runs.";
@@ -367,10 +422,10 @@ final class Transition {
         return "";
     }
 
-    private String words(Step step, Outcome outcome) {
-        Failure refusal = outcome.refusal();
+    private String words(Step step, Outcome came) {
+        Failure refusal = came.refusal();
         return refusal == null
-                ? step.function() + " answered " + Calls.words(driver, outcome.result()) + "."
+                ? step.function() + " answered " + Calls.words(driver, came.result()) + "."
                 : refusal.sentence();
     }
 

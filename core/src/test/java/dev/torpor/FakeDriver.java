@@ -14,13 +14,13 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 
-/** A driver with one target, in this process: follows the driver's rules, and fails where a test says. */
+/** A driver with one target, this process unless a test says otherwise: follows the driver's rules, and fails where a test says. */
 final class FakeDriver {
     static final GpuUuid GPU = GpuUuid.parse("GPU-00000000-0000-0000-0000-000000000001");
 
-    final long pid = ProcessHandle.current().pid();
+    final long pid;
     final List<String> calls = new CopyOnWriteArrayList<>();
-    ProcessState state = ProcessState.RUNNING;
+    volatile ProcessState state = ProcessState.RUNNING;
     int version = 13000;
     long held = 1 << 20;
     long free = 1L << 40;
@@ -30,6 +30,14 @@ final class FakeDriver {
     private final Map<String, Fault> faults = new HashMap<>();
     private String hanging = "";
     private CountDownLatch released = new CountDownLatch(0);
+
+    FakeDriver() {
+        this(ProcessHandle.current().pid());
+    }
+
+    FakeDriver(long pid) {
+        this.pid = pid;
+    }
 
     /** Answers instead of doing, or after having done. */
     record Fault(int result, boolean after) {}

@@ -96,11 +96,11 @@ class HandleTest {
         Files.writeString(
                 root.resolve("7/smaps"), "7f00-7f01 rw-p 00000000 00:00 0 \nSize: 2097152 kB\nRss: 2097152 kB\n");
         handle.rememberSuspended(Map.of(FakeDriver.GPU, 100L << 20), false);
-        handle.checkDeviceMemory(DeviceMap.same(), Optional.empty());
+        handle.checkDeviceMemory(DeviceMap.same(), Optional.empty(), new Claims());
         resident(2200);
         assertProblem(
                 Problem.DEVICE_MEMORY,
                 "needs 2.0 GiB",
-                () -> handle.checkDeviceMemory(DeviceMap.same(), Optional.empty()));
+                () -> handle.checkDeviceMemory(DeviceMap.same(), Optional.empty(), new Claims()));
     }
 }

@@ -324,6 +324,18 @@ class ParkingTest {
     }
 
     @Test
+    void aSingleStepOfTheDriverNeedsNoShim() {
+        driver.state = ProcessState.LOCKED;
+        shim.say("status", FakeShim.SILENCE);
+        Duration limit = Duration.ofMillis(200);
+        assertThat(process.checkpoint(CHECKPOINT.stepTimeout(limit)).end()).isEqualTo(ProcessState.CHECKPOINTED);
+        assertThat(process.restore(Resume.defaults().stepTimeout(limit)).end()).isEqualTo(ProcessState.LOCKED);
+        shim.refuse("status", "unknown No such command.");
+        assertThat(process.unlock().end()).isEqualTo(ProcessState.RUNNING);
+        assertThat(process.lock(Duration.ofSeconds(1)).end()).isEqualTo(ProcessState.LOCKED);
+    }
+
+    @Test
     void hostMemoryIsNeededForWhatIsParkedBesideWhatTheDriverTakes() {
         long much = 1L << 58;
         shim.parkable = much;

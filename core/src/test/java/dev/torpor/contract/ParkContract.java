@@ -2,6 +2,7 @@ package dev.torpor.contract;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.torpor.GpuGroup;
 import dev.torpor.GpuProcess;
 import dev.torpor.Level;
 import dev.torpor.Phase;
@@ -132,6 +133,21 @@ public abstract class ParkContract extends TypedContract {
     }
 
     @Test
+    void aGroupIsParkedBesideProcessesWithoutTheShim() {
+        try (Target one = start("--memory", SMALL);
+                Target two = Target.start("--memory", SMALL)) {
+            GpuGroup group = GpuGroup.of(List.of(cuda.process(one.pid()), cuda.process(two.pid())));
+            List<Report> down = group.suspend(CHECKPOINT);
+            assertThat(names(down.get(0).steps())).containsExactly("park", "lock", "checkpoint");
+            assertThat(names(down.get(1).steps())).containsExactly("lock", "checkpoint");
+            List<Report> up = group.resume(Resume.defaults());
+            assertThat(names(up.get(0).steps())).containsExactly("restore", "unlock", "unpark");
+            one.assertMemoryIntact();
+            two.assertMemoryIntact();
+        }
+    }
+
+    @Test
     void theSingleStepsMayBeTakenOneByOne() {
         try (Target target = start("--memory", SMALL)) {
             GpuProcess process = cuda.process(target.pid());
@@ -227,6 +243,7 @@ public abstract class ParkContract extends TypedContract {
     void theShimCanBeLeftAside() {
         try (Target target = start("--memory", SMALL)) {
             GpuProcess process = cuda.process(target.pid());
+            assertThat(Shim.control(target.pid()).status().parkableBytes()).isPositive();
             assertThat(names(process.suspend(CHECKPOINT.withoutParking()).steps()))
                     .containsExactly("lock", "checkpoint");
             assertThat(names(process.resume().steps())).containsExactly("restore", "unlock");
@@ -296,7 +313,7 @@ public abstract class ParkContract extends TypedContract {
     @Test
     void roomIsLookedForAlsoByAControllerThatDidNotSuspendIt() {
         try (Target target = start("--memory", "512M")) {
-            cuda.process(target.pid()).suspend();
+            assertThat(names(cuda.process(target.pid()).suspend().steps())).contains("park");
             GpuProcess other = cuda.process(target.pid());
             try (Target occupant = Target.start("--memory", SMALL)) {
                 occupant.tell("alloc " + (freeBytes() - CHECK_MARGIN));

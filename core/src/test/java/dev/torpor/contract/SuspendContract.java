@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.torpor.Cuda;
 import dev.torpor.DeviceMap;
 import dev.torpor.GpuDevice;
+import dev.torpor.GpuGroup;
 import dev.torpor.GpuProcess;
 import dev.torpor.GpuUuid;
 import dev.torpor.Level;
@@ -236,6 +237,20 @@ public abstract class SuspendContract extends TypedContract {
             assertThat(last.bytesMoved().orElseThrow()).isGreaterThan(target.bytes() * 9 / 10);
             process.async().resume().join();
             target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void aGroupSleepsAndWakesTogether() {
+        try (Target one = Target.start("--memory", SMALL);
+                Target two = Target.start("--memory", SMALL)) {
+            GpuGroup group = GpuGroup.of(List.of(cuda.process(one.pid()), cuda.process(two.pid())));
+            assertThat(group.suspend(Suspend.to(Level.CHECKPOINT)))
+                    .extracting(Report::end)
+                    .containsOnly(ProcessState.CHECKPOINTED);
+            assertThat(group.resume(Resume.defaults())).extracting(Report::end).containsOnly(ProcessState.RUNNING);
+            one.assertMemoryIntact();
+            two.assertMemoryIntact();
         }
     }
 

@@ -7,9 +7,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-@Command(
-        name = "state",
-        description = "Asks the driver, and the shim where there is one, for the state of processes; tells the shim that they carry.")
+@Command(name = "state", description = "Asks the driver, and the shim where there is one, for the state of processes.")
 final class StateCommand extends ProcessCommand {
     @Option(
             names = "--step-timeout",

@@ -1,0 +1,193 @@
+package dev.torpor;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+
+/**
+ * Processes that sleep and wake together, like the ranks of one job: everything is checked for all of them before any is touched, with
+ * the memory that they need together, and each step is done for all of them, in parallel, before the next step for any. Thread-safe; a
+ * transition of the group and one of a process in it, through the same handle, come one after the other.
+ *
+ * <p>Where a step of a suspend fails for one, all of them go back to where they began. A resume goes only forward: what fails stays where
+ * it is, and the others go on.
+ */
+public final class GpuGroup {
+    private final List<GpuProcess> processes;
+
+    private GpuGroup(List<GpuProcess> processes) {
+        this.processes = processes;
+    }
+
+    /**
+     * A group of these processes.
+     *
+     * @throws IllegalArgumentException if there are none, or the same process is there twice
+     */
+    public static GpuGroup of(Collection<GpuProcess> processes) {
+        TreeSet<GpuProcess> byPid = new TreeSet<>(Comparator.comparingLong(GpuProcess::pid));
+        if (processes.isEmpty() || !byPid.addAll(processes) || byPid.size() < processes.size()) {
+            throw new IllegalArgumentException("a group has one process or more, each once: " + processes);
+        }
+        return new GpuGroup(List.copyOf(processes));
+    }
+
+    /** In the order in which they were given; cannot be changed. */
+    public List<GpuProcess> processes() {
+        return processes;
+    }
+
+    /**
+     * Suspends all of them, each as {@link GpuProcess#suspend(Suspend)} does.
+     *
+     * @return the reports, in the order of the processes
+     * @throws TorporException as there, for the first of them that failed, with its report; failures of others are suppressed in it, and
+     *     its message tells where each of them is
+     */
+    public List<Report> suspend(Suspend options) {
+        return run(Plan.suspend(options));
+    }
+
+    /**
+     * Resumes all of them, each as {@link GpuProcess#resume(Resume)} does.
+     *
+     * @return the reports, in the order of the processes
+     * @throws TorporException as there, for the first of them that failed, with its report; failures of others are suppressed in it, and
+     *     its message tells where each of them is
+     */
+    public List<Report> resume(Resume options) {
+        return run(Plan.resume(options));
+    }
+
+    private List<Report> run(Plan plan) {
+        List<GpuProcess> byPid = new ArrayList<>(processes);
+        byPid.sort(Comparator.comparingLong(GpuProcess::pid)); // so that two groups do not wait for each other
+        List<ReentrantLock> held = new ArrayList<>();
+        List<Transition> transitions = new ArrayList<>();
+        try {
+            for (GpuProcess process : byPid) {
+                process.ownLock().lock();
+                held.add(process.ownLock());
+            }
+            for (GpuProcess process : processes) {
+                transitions.add(process.transition(plan));
+            }
+            return run(plan, transitions);
+        } finally {
+            transitions.forEach(Transition::close);
+            held.forEach(ReentrantLock::unlock);
+        }
+    }
+
+    private static List<Report> run(Plan plan, List<Transition> transitions) {
+        Claims claims = new Claims();
+        for (Transition transition : transitions) {
+            transition.prepare(claims);
+        }
+        boolean stop = false;
+        for (Step step : Step.values()) {
+            if (!stop) {
+                together(transitions, transition -> {
+                    if (!transition.hasFailed()) {
+                        transition.perform(step);
+                    }
+                });
+                stop = plan.undo() && transitions.stream().anyMatch(Transition::hasFailed);
+            }
+        }
+        if (transitions.stream().anyMatch(Transition::hasFailed)) {
+            throw failed(plan, transitions);
+        }
+        List<Report> reports = new ArrayList<>();
+        for (Transition transition : transitions) {
+            reports.add(transition.complete());
+        }
+        return List.copyOf(reports);
+    }
+
+    private static TorporException failed(Plan plan, List<Transition> transitions) {
+        Map<Transition, TorporException> failures = new ConcurrentHashMap<>();
+        Map<Transition, String> others = new ConcurrentHashMap<>();
+        together(transitions, transition -> {
+            if (transition.hasFailed()) {
+                failures.put(transition, transition.failed());
+            } else {
+                others.put(transition, where(plan, transition));
+            }
+        });
+        List<TorporException> failed = new ArrayList<>();
+        StringBuilder rest = new StringBuilder();
+        for (Transition transition : transitions) {
+            TorporException failure = failures.get(transition);
+            if (failure == null) {
+                rest.append(" Process ")
+                        .append(transition.pid())
+                        .append(" of its group:")
+                        .append(others.get(transition));
+            } else {
+                failed.add(failure);
+            }
+        }
+        TorporException first = failed.get(0);
+        TorporException told = new TorporException(
+                first.problem(),
+                first.cudaResult(),
+                first.getMessage() + rest,
+                first.report().orElse(null));
+        failed.subList(1, failed.size()).forEach(told::addSuppressed);
+        return told;
+    }
+
+    private static String where(Plan plan, Transition transition) {
+        return plan.undo()
+                ? transition.undone()
+                : " It is " + transition.complete().end() + " now.";
+    }
+
+    /** Each on a thread of its own. An interrupt is kept for later. */
+    private static void together(List<Transition> transitions, Consumer<Transition> act) {
+        List<Thread> threads = new ArrayList<>();
+        List<Throwable> thrown = new ArrayList<>();
+        for (Transition transition : transitions) {
+            Thread thread = new Thread(() -> act.accept(transition), "torpor-group-" + transition.pid());
+            thread.setDaemon(true);
+            thread.setUncaughtExceptionHandler((dead, e) -> {
+                synchronized (thrown) {
+                    thrown.add(e);
+                }
+            });
+            thread.start();
+            threads.add(thread);
+        }
+        threads.forEach(GpuGroup::join);
+        if (!thrown.isEmpty()) {
+            throw new IllegalStateException("a step of a group failed in Java", thrown.get(0));
+        }
+    }
+
+    private static void join(Thread thread) {
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Like {@code [process 4711, process 4712]}. */
+    @Override
+    public String toString() {
+        return processes.toString();
+    }
+}

@@ -1,0 +1,82 @@
+package dev.torpor.examples.cli;
+
+import static dev.torpor.examples.cli.Cli.torpor;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.gson.JsonObject;
+import dev.torpor.Shim;
+import dev.torpor.contract.Target;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The commands for a process that carries the real shim. */
+class ParkCommandTest {
+    @TempDir
+    private Path directory = Path.of("");
+
+    private static Target start() {
+        Map<String, String> environment = new HashMap<>();
+        Shim.extract().preload(environment);
+        return Target.start(environment, "--memory", "8M");
+    }
+
+    private static String pid(Target target) {
+        return Integer.toString(target.pid());
+    }
+
+    @Test
+    void parkAndUnparkReportWhatTheyMoved() {
+        try (Target target = start()) {
+            assertThat(torpor("park", pid(target), "--timeout", "5s").succeeds().out())
+                    .containsPattern("park \\S+ m?s \\(\\S+ GB/s\\); parked\n$");
+            assertThat(torpor("state", pid(target)).succeeds().out()).startsWith("parked");
+            assertThat(torpor("ps").succeeds().out()).containsPattern(pid(target) + " +parked ");
+            torpor("park", pid(target)).fails(ExitCode.WRONG_STATE);
+            JsonObject up = torpor("unpark", pid(target), "--json").object();
+            JsonObject step = up.getAsJsonArray("steps").get(0).getAsJsonObject();
+            assertThat(step.get("name").getAsString()).isEqualTo("unpark");
+            assertThat(step.get("bytes").getAsLong()).isGreaterThanOrEqualTo(target.bytes());
+            assertThat(step.get("gbps").getAsDouble()).isPositive();
+            assertThat(step.getAsJsonArray("parts")).isNotEmpty();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void suspendGoesToTheLevelThatIsNamed() {
+        try (Target target = start()) {
+            assertThat(torpor("suspend", pid(target), "--level", "park", "--arena", directory + "/arena")
+                            .succeeds()
+                            .out())
+                    .endsWith("; parked\n");
+            assertThat(torpor("toggle", pid(target)).succeeds().out()).endsWith("; running\n");
+            assertThat(torpor("suspend", pid(target)).succeeds().out())
+                    .contains("park ", "lock ", "checkpoint ")
+                    .doesNotContain("driver only");
+            assertThat(torpor("resume", pid(target)).succeeds().out())
+                    .containsPattern("unpark \\S+ m?s \\(\\S+ GB/s\\); running\n$");
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void theShimsOwnCommands() {
+        try (Target target = start()) {
+            assertThat(torpor("prepare", pid(target)).succeeds().out())
+                    .containsPattern("[0-9.]+ MiB of host memory are ready");
+            assertThat(torpor("stats", pid(target)).succeeds().out()).contains("to_device=", "to_host=");
+            JsonObject statistics = torpor("stats", pid(target), "--json").object();
+            assertThat(statistics.get("pid").getAsInt()).isEqualTo(target.pid());
+            assertThat(statistics.getAsJsonPrimitive("to_device").isNumber()).isTrue();
+            assertThat(torpor("release", pid(target), "--json")
+                            .object()
+                            .get("bytes")
+                            .getAsLong())
+                    .isGreaterThanOrEqualTo(target.bytes());
+            target.assertMemoryIntact();
+        }
+    }
+}

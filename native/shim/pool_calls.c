@@ -1,0 +1,120 @@
+/* What a program says to its pools and asks of them: the driver's pool and the shim's are one. */
+#include "order.h"
+#include "pool.h"
+#include "spares.h"
+
+EXPORT CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    CUresult result = d->cuMemPoolCreate(pool, props);
+    if (result) return result;
+    int ours = props->allocType == CU_MEM_ALLOCATION_TYPE_PINNED && !props->handleTypes && !props->maxSize && !props->usage &&
+               props->location.type == CU_MEM_LOCATION_TYPE_DEVICE && props->location.id >= 0 && props->location.id < MAX_DEVICES;
+    pthread_mutex_lock(&pools_mutex);
+    if (ours) pool_add(*pool, props->location.id);
+    pthread_mutex_unlock(&pools_mutex);
+    return CUDA_SUCCESS;
+}
+
+EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    CUresult result = d->cuMemPoolDestroy(pool);
+    if (result) return result;
+    pthread_mutex_lock(&pools_mutex);
+    struct pool *p = pool_find(pool);
+    if (p) p->leaving = 1;
+    pthread_mutex_unlock(&pools_mutex);
+    if (p) pools_trim();
+    return CUDA_SUCCESS;
+}
+
+/* With the mutex. */
+static uint64_t share(const struct pool *p, CUmemPool_attribute attribute) {
+    switch ((int)attribute) {
+    case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: return p->used;
+    case CU_MEMPOOL_ATTR_USED_MEM_HIGH: return p->used_high;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT: return p->used + p->spare_bytes;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH: return p->high;
+    default: return 0;
+    }
+}
+
+EXPORT CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attribute, void *value) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    CUresult result = d->cuMemPoolGetAttribute(pool, attribute, value);
+    pthread_mutex_lock(&pools_mutex);
+    struct pool *p = result ? NULL : pool_find(pool);
+    if (p && attribute >= CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) *(cuuint64_t *)value += share(p, attribute);
+    pthread_mutex_unlock(&pools_mutex);
+    return result;
+}
+
+EXPORT CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute attribute, void *value) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    CUresult result = d->cuMemPoolSetAttribute(pool, attribute, value);
+    pthread_mutex_lock(&pools_mutex);
+    struct pool *p = result ? NULL : pool_find(pool);
+    if (p && attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) p->threshold = *(cuuint64_t *)value;
+    if (p && attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH) p->used_high = p->used;
+    if (p && attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH) p->high = p->used + p->spare_bytes;
+    spares_look_for_excess();
+    pthread_mutex_unlock(&pools_mutex);
+    return result;
+}
+
+EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = d->cuMemPoolTrimTo(pool, keep);
+    pthread_mutex_lock(&pools_mutex);
+    struct pool *p = result ? NULL : pool_find(pool);
+    if (p) spares_trim(p, keep > p->used ? keep - p->used : 0);
+    spares_look_for_excess();
+    pthread_mutex_unlock(&pools_mutex);
+    order_leave(giving);
+    return result;
+}
+
+/* With the mutex: of what is used and of what is spare. */
+static CUresult allow_all(struct pool *p) {
+    CUresult result = CUDA_SUCCESS;
+    pthread_rwlock_wrlock(&blocks_lock);
+    for (struct mapping *m = mapping_next(0); m; m = mapping_next(m->base + m->size)) {
+        if (m->request.from != p) continue;
+        CUresult one = map_allow(m->base, m->size, p->accessors, p->accessors);
+        if (one) result = one;
+        m->readers = m->writers = p->accessors;
+    }
+    pthread_rwlock_unlock(&blocks_lock);
+    for (struct spare *s = p->spares; s; s = s->next) {
+        map_allow(s->piece.base, s->piece.size, p->accessors, p->accessors);
+        s->piece.readers = s->piece.writers = p->accessors;
+    }
+    return result;
+}
+
+/* What was granted once stays granted here: the driver's pool alone takes it back. */
+static CUresult grant(CUmemoryPool handle, const CUmemAccessDesc *list, size_t count) {
+    CUresult result = CUDA_SUCCESS;
+    pthread_mutex_lock(&pools_mutex);
+    struct pool *p = pool_find(handle);
+    for (size_t i = 0; p && i < count; i++)
+        if (list[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE && list[i].location.id >= 0 && list[i].location.id < MAX_DEVICES) p->accessors |= 1ULL << list[i].location.id;
+    if (p) result = allow_all(p);
+    pthread_mutex_unlock(&pools_mutex);
+    return result;
+}
+
+EXPORT CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *list, size_t count) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = d->cuMemPoolSetAccess(pool, list, count);
+    if (!result) result = grant(pool, list, count);
+    order_leave(giving);
+    return result;
+}
