@@ -1,4 +1,5 @@
-/* call-bench: how long launches of a kernel that does nothing take, and allocations of mixed sizes. Commands on stdin, one line of answer each. */
+/* call-bench: how long launches of a kernel that does nothing take, and allocations of mixed sizes. Commands as arguments, then on stdin;
+ * one line of answer each. */
 #define _GNU_SOURCE
 #include "loader.h"
 #include "kernels.h"
@@ -67,9 +68,18 @@ static void start(void) {
     CALL(cuStreamCreate, &stream, CU_STREAM_NON_BLOCKING);
 }
 
-int main(void) {
-    char line[256], command[16];
+static void obey(const char *command, const char *text) {
     unsigned long long count;
+    int launches = !strcmp(command, "launch");
+    if ((!launches && strcmp(command, "alloc")) || !parse_number(text, &count) || !count) {
+        printf("ERROR launch COUNT and alloc COUNT are the commands\n");
+        return;
+    }
+    printf("OK us=%.4f\n", launches ? launch(count) : allocate(count));
+}
+
+int main(int words_given, char **words) {
+    char line[256], command[16], text[32];
     setvbuf(stdout, NULL, _IOLBF, 0);
     void *library = driver_open();
 #define LOAD_ONE(name) LOAD(library, name);
@@ -77,12 +87,10 @@ int main(void) {
     start();
     const char *shim = dlsym(RTLD_DEFAULT, "torpor_shim_version");
     printf("READY pid=%d shim=%s\n", (int)getpid(), shim ? shim : "");
+    for (int i = 1; i + 1 < words_given; i += 2) obey(words[i], words[i + 1]);
     while (fgets(line, sizeof line, stdin)) {
-        if (sscanf(line, "%15s %llu", command, &count) != 2 || !count || (strcmp(command, "launch") && strcmp(command, "alloc"))) {
-            printf("ERROR launch COUNT and alloc COUNT are the commands\n");
-            continue;
-        }
-        printf("OK us=%.4f\n", *command == 'l' ? launch(count) : allocate(count));
+        int got = sscanf(line, "%15s %31s", command, text);
+        obey(got > 0 ? command : "", got > 1 ? text : "");
     }
     return 0;
 }
