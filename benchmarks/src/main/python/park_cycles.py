@@ -54,6 +54,13 @@ def disturb(worker, cycles, chance):
     return answers
 
 
+def at_rest(worker, device):
+    """Device and host memory, once more parked and unparked: what the shim keeps of freed memory has gone then."""
+    worker.park()
+    worker.unpark()
+    return device.used(), worker.resident()
+
+
 def summary(answers, before, after):
     park, unpark = (median([float(answer[i]["seconds"]) for answer in answers]) for i in range(2))
     return {"park": park, "unpark": unpark, "bytes": median([int(parked["bytes"]) for parked, _ in answers]),
@@ -78,7 +85,7 @@ def torch_program(arguments, device, cycles):
             different += got["different"]
             rounds += got["rounds"]
             shim.ask("rest")
-            now = device.used(), shim.resident()
+            now = at_rest(shim, device)
             before = before or now
         return dict(summary(answers, before, now), rounds=rounds, different=different)
     finally:
@@ -108,7 +115,7 @@ def c_program(arguments, device, cycles):
             target.ok("free")
             target.ok("check")
             rounds += asked[0]
-            now = device.used(), target.resident()
+            now = at_rest(target, device)
             before = before or now
         return dict(summary(answers, before, now), rounds=rounds, different=0)
     finally:
