@@ -55,9 +55,10 @@ def disturb(worker, cycles, chance):
 
 
 def at_rest(worker, device):
-    """Device and host memory, once more parked and unparked: what the shim keeps of freed memory has gone then."""
+    """Device and host memory, when the shim has given up what it keeps for the next time: freed memory as it parks, and the arena."""
     worker.park()
     worker.unpark()
+    worker.control("release")
     return device.used(), worker.resident()
 
 
