@@ -213,17 +213,19 @@ final class ParkReport {
     }
 
     private String chart() {
-        StackedBars bars = new StackedBars("Suspend and resume", "seconds (medians), " + run.machine().gpu());
-        turns.keySet().forEach(line -> bars.add(
-                line.name(),
-                List.of(
-                        part("park", line, Turn::park),
-                        part("lock", line, Turn::lock),
-                        part("checkpoint", line, Turn::checkpoint)),
-                List.of(
-                        part("restore", line, Turn::restore),
-                        part("unlock", line, Turn::unlock),
-                        part("unpark", line, Turn::unpark))));
+        StackedBars bars = new StackedBars(
+                "Suspend and resume", "seconds (medians), " + run.machine().gpu());
+        turns.keySet()
+                .forEach(line -> bars.add(
+                        line.name(),
+                        List.of(
+                                part("park", line, Turn::park),
+                                part("lock", line, Turn::lock),
+                                part("checkpoint", line, Turn::checkpoint)),
+                        List.of(
+                                part("restore", line, Turn::restore),
+                                part("unlock", line, Turn::unlock),
+                                part("unpark", line, Turn::unpark))));
         return bars.svg(run.machine().simulated());
     }
 
@@ -232,8 +234,9 @@ final class ParkReport {
     }
 
     private void remarks() {
-        report.remark("Pinned copies in the same run: %s GB/s from the GPU, %s to it (copy-bench, by turns with parking)."
-                .formatted(Report.number(pinned("from-gpu"), 1), Report.number(pinned("to-gpu"), 1)));
+        report.remark(
+                "Pinned copies in the same run: %s GB/s from the GPU, %s to it (copy-bench, by turns with parking)."
+                        .formatted(Report.number(pinned("from-gpu"), 1), Report.number(pinned("to-gpu"), 1)));
         report.remark(
                 "park to unpark are the steps, as the controller sees them; 'as a whole' is from the call of suspend or resume to its end, checks and all, and is what is compared. The speed of copies is that while they ran, without waiting, mapping and releasing.");
         report.remark(

@@ -94,7 +94,8 @@ public final class ParkRounds {
         long free = cuda.freeBytes(cuda.devices().get(0).uuid()).orElse(Long.MAX_VALUE);
         boolean fits = size + size / 8 + SPARE < Math.min(free, HostMemory.available());
         if (!fits) {
-            System.out.println("# left out: " + (size >> 20) + " MiB, for which the GPU or the host has too little free");
+            System.out.println(
+                    "# left out: " + (size >> 20) + " MiB, for which the GPU or the host has too little free");
         }
         return fits;
     }

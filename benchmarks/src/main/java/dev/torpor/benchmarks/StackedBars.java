@@ -15,7 +15,8 @@ final class StackedBars {
     private static final int LINE = 26;
     private static final int BAR = 16;
     private static final int WIDTH = LABELS + 2 * (PANEL + ROOM) + 20;
-    private static final List<String> COLOURS = List.of("#1b7837", "#f1a340", "#542788", "#998ec3", "#d8b365", "#7fbf7b");
+    private static final List<String> COLOURS =
+            List.of("#1b7837", "#f1a340", "#542788", "#998ec3", "#d8b365", "#7fbf7b");
 
     /** A part of a bar. */
     record Part(String name, double value) {}
@@ -34,19 +35,18 @@ final class StackedBars {
 
     void add(String label, List<Part> down, List<Part> up) {
         for (List<Part> parts : List.of(down, up)) {
-            parts.forEach(part -> colours.computeIfAbsent(part.name(), name -> COLOURS.get(colours.size() % COLOURS.size())));
+            parts.forEach(
+                    part -> colours.computeIfAbsent(part.name(), name -> COLOURS.get(colours.size() % COLOURS.size())));
         }
         lines.add(new Bars(label, down, up));
     }
 
     String svg(boolean simulated) {
         int height = TOP + LINE * lines.size() + 12;
-        StringBuilder svg = new StringBuilder(
-                """
+        StringBuilder svg = new StringBuilder("""
                 <svg xmlns="http://www.w3.org/2000/svg" width="%1$d" height="%2$d" viewBox="0 0 %1$d %2$d" font-family="sans-serif" font-size="12" fill="#222">
                 <rect width="%1$d" height="%2$d" fill="#fff"/>
-                """
-                        .formatted(WIDTH, height));
+                """.formatted(WIDTH, height));
         text(svg, 12, 22, "start", (simulated ? "SIMULATED: " : "") + title + ", " + unit);
         legend(svg);
         text(svg, LABELS, TOP - 10, "start", "suspend");

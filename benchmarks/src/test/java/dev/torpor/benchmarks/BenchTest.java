@@ -22,7 +22,14 @@ class BenchTest {
     Path out;
 
     @ParameterizedTest
-    @CsvSource({"init,6,C", "state,5,C", "start,17,C", "copy,8,to-gpu", "checkpoint,8,plain", "park,14,'64 MiB, driver alone, later'"})
+    @CsvSource({
+        "init,6,C",
+        "state,5,C",
+        "start,17,C",
+        "copy,8,to-gpu",
+        "checkpoint,8,plain",
+        "park,14,'64 MiB, driver alone, later'"
+    })
     void eachBenchmarkGivesATableOnTheSimulator(String part, int rows, String name) throws IOException {
         assertThat(Bench.run(part, "--quick", "--simulator", "--out", out.toString()))
                 .isZero();
