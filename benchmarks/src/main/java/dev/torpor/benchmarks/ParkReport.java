@@ -31,7 +31,7 @@ final class ParkReport {
         @Override
         public int compareTo(Line other) {
             return Comparator.comparingInt((Line line) -> ORDER.indexOf(line.variant))
-                    .thenComparing(Line::memory)
+                    .thenComparingLong(Line::memory)
                     .thenComparing(Line::when)
                     .compare(this, other);
         }
