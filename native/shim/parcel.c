@@ -178,26 +178,26 @@ static CUresult map_again(const struct mapping *m) {
     return result;
 }
 
-/* It stays, with all of its mappings. */
-static void keep(struct mapping *refused) {
-    refused->block->moving = 0;
-    for (struct mapping *m = next_of(NULL); m != refused; m = next_of(m))
-        if (m->block == refused->block) map_again(m);
+/* It stays, mapped again where it was unmapped already: up to `end`; NULL: everywhere. */
+static void keep(struct block *block, const struct mapping *end) {
+    block->moving = 0;
+    for (struct mapping *m = next_of(NULL); m != end; m = next_of(m))
+        if (m->block == block) map_again(m);
 }
 
 void parcel_release(struct parcel *parcel, char *arena) {
     size_t left = 0;
     pthread_rwlock_rdlock(&blocks_lock);
     for (struct mapping *m = next_moving(NULL); m; m = next_moving(m))
-        if (driver()->cuMemUnmap(m->base, m->size)) keep(m);
-    pthread_rwlock_unlock(&blocks_lock);
+        if (driver()->cuMemUnmap(m->base, m->size)) keep(m->block, m);
     for (size_t i = 0; i < parcel->count; i++) {
         struct block *b = parcel->blocks[i];
-        if (b->moving) driver()->cuMemRelease(b->handle);
+        if (b->moving && driver()->cuMemRelease(b->handle)) keep(b, NULL);
         if (b->moving) b->parked = arena, parcel->blocks[left++] = b;
         else parcel->bytes -= b->size;
         arena += b->size;
     }
+    pthread_rwlock_unlock(&blocks_lock);
     parcel->count = left;
 }
 

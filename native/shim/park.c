@@ -169,13 +169,13 @@ static int move_in(struct times *times, struct answer *answer) {
     struct failure failure = {.call = "cuCtxSetLimit"};
     allocations_sweep(); /* what was freed meanwhile is not brought back */
     if (!parcel_repack(&parcel)) return say_error(answer, "host-memory", "no host memory for the list of blocks. Nothing is lost: unpark again."), 0;
-    int good = parcel_has_room(&parcel, &failure) && !(failure.result = limits_restore());
-    if (!good) return say_short(answer, failure), 0;
-    good = parcel_map(&parcel, &failure);
+    int whole = !(failure.result = limits_restore());
+    int good = parcel_has_room(&parcel, &failure) && whole && parcel_map(&parcel, &failure); /* with what the contexts take */
     times->ready = clock_ns();
     good = good && parcel_fill(&parcel, &failure);
     times->copied = clock_ns();
-    if (!good) limits_lower(), say_short(answer, failure);
+    if (!good && whole) limits_lower();
+    if (!good) say_short(answer, failure);
     return good;
 }
 

@@ -199,15 +199,8 @@ public abstract class ShimContract extends TypedContract {
         failure(Problem.CLOSED, closed::copies);
     }
 
-    private static final String COPIER = "copier";
+    private static final String COPIER = "torpor-copy";
 
-    private static void onItsThread(Runnable work) throws InterruptedException {
-        Thread thread = new Thread(work, COPIER);
-        thread.start();
-        thread.join();
-    }
-
-    /** The engine's threads bear the name of the one that copied first, as do those that a driver starts for its streams. */
     private static void copyAndClose(Cuda cuda, PrimaryContext context) {
         context.makeCurrent();
         long memory = allocate(cuda, 1 << 20);
@@ -241,13 +234,13 @@ public abstract class ShimContract extends TypedContract {
     public static final class Main {
         private Main() {}
 
-        public static void main(String[] args) throws InterruptedException {
+        public static void main(String[] args) {
             try (Cuda cuda = Cuda.open(CudaOptions.defaults().provider(args[0]).library(args[1]));
                     PrimaryContext context = cuda.context(0)) {
                 if (args[2].equals("all")) {
                     roundTrips(cuda, context, 30, 5 << 20);
                 } else if (args[2].equals("end")) {
-                    onItsThread(() -> copyAndClose(cuda, context));
+                    copyAndClose(cuda, context);
                 } else {
                     context.makeCurrent();
                     int bytes = Integer.parseInt(args[2]);
