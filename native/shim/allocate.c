@@ -24,7 +24,8 @@ static int has_virtual_memory(CUdevice device) {
 
 /* A context that has failed says so at every call; the driver's own allocation tells it. */
 static int is_sound(void) {
-    CUresult result = capturing() ? CUDA_SUCCESS : driver()->cuStreamQuery(CU_STREAM_LEGACY);
+    CUresult result = CUDA_SUCCESS;
+    if (capture_hold_off()) result = driver()->cuStreamQuery(CU_STREAM_LEGACY), capture_release();
     return result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_READY;
 }
 
@@ -111,7 +112,8 @@ static CUresult await(CUcontext context) {
     CUcontext popped;
     CUresult result = d->cuCtxPushCurrent_v2(context);
     if (result) return result;
-    result = capturing() ? capture_permits() : d->cuCtxSynchronize();
+    if (capture_hold_off()) result = d->cuCtxSynchronize(), capture_release();
+    else result = capture_permits();
     d->cuCtxPopCurrent_v2(&popped);
     return result;
 }

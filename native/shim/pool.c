@@ -44,7 +44,6 @@ static uint64_t self(void) {
 static CUresult relaxed(CUresult (*ask)(CUevent), CUevent event) {
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     const struct driver *d = driver();
-    if (!capturing()) return ask(event);
     if (d->cuThreadExchangeStreamCaptureMode(&mode)) return CUDA_ERROR_NOT_READY;
     CUresult result = ask(event);
     d->cuThreadExchangeStreamCaptureMode(&mode);
