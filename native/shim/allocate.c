@@ -25,7 +25,11 @@ static int has_virtual_memory(CUdevice device) {
 }
 
 int context_is_sound(void) {
-    CUresult result = capturing() ? CUDA_SUCCESS : driver()->cuStreamQuery(CU_STREAM_LEGACY);
+    CUresult result = CUDA_SUCCESS;
+    if (capture_hold_off()) {
+        result = driver()->cuStreamQuery(CU_STREAM_LEGACY);
+        capture_release();
+    }
     return result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_READY;
 }
 
@@ -115,7 +119,8 @@ static CUresult await(CUcontext context) {
     CUcontext popped;
     CUresult result = d->cuCtxPushCurrent_v2(context);
     if (result) return result;
-    result = capturing() ? capture_permits() : d->cuCtxSynchronize();
+    if (capture_hold_off()) result = d->cuCtxSynchronize(), capture_release();
+    else result = capture_permits();
     d->cuCtxPopCurrent_v2(&popped);
     return result;
 }

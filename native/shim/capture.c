@@ -15,6 +15,7 @@ static struct origin {
 } *origins;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int captures;
+static pthread_rwlock_t beginning = PTHREAD_RWLOCK_INITIALIZER; /* to write: by who begins a capture; taken after the order's */
 static _Thread_local char self; /* its address is the thread's name */
 
 int capturing(void) { return atomic_load(&captures) > 0; }
@@ -24,6 +25,15 @@ static const void *thread_of(CUstream stream) { return stream == CU_STREAM_PER_T
 static int begun_in(const struct origin *o, CUstream stream, CUcontext context) {
     return context ? o->context == context : o->stream == stream && o->thread == thread_of(stream);
 }
+
+int capture_hold_off(void) {
+    pthread_rwlock_rdlock(&beginning);
+    if (!capturing()) return 1;
+    pthread_rwlock_unlock(&beginning);
+    return 0;
+}
+
+void capture_release(void) { pthread_rwlock_unlock(&beginning); }
 
 /* Of a stream, or all of a context. */
 static void forget(CUstream stream, CUcontext context) {
@@ -73,6 +83,7 @@ void capture_context_gone(CUcontext context) {
 
 static CUresult begun(CUresult result, CUstream stream, struct giving *giving) {
     if (!result) remember(stream);
+    pthread_rwlock_unlock(&beginning);
     order_leave(giving);
     return result;
 }
@@ -93,6 +104,7 @@ static CUresult end(CUresult result, CUstream stream) {
     EXPORT CUresult name parameters { \
         if (!driver()) return CUDA_ERROR_NOT_INITIALIZED; \
         struct giving *giving = order_enter(GIVING_CAPTURE, GATE_LAUNCHES); \
+        pthread_rwlock_wrlock(&beginning); \
         return begun(driver()->name arguments, stream ? stream : standard, giving); \
     }
 #define BEGIN_BOTH(name, parameters, arguments) \

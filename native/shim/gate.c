@@ -9,11 +9,12 @@
 #include <errno.h>
 #include <time.h>
 
-/* A context that does not become idle keeps whoever waits for it, so that is a thread of its own; one at most. */
+/* A context that does not become idle keeps whoever waits for it, so that is a thread of its own. It stays: each thread that calls
+ * the driver costs memory there. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int waiting;
+static int started, waiting; /* waiting: it is to wait, and has not done so yet */
 static CUresult found;
 
 static void init(void) {
@@ -29,20 +30,29 @@ static CUresult wait_for(CUcontext context) {
     return result == CUDA_ERROR_INVALID_CONTEXT || result == CUDA_ERROR_CONTEXT_IS_DESTROYED ? CUDA_SUCCESS : result;
 }
 
-static void *wait_for_all(void *nothing) {
+static CUresult wait_for_all(void) {
     CUcontext list[MAX_CONTEXTS];
-    CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
     CUresult result = CUDA_SUCCESS;
     int count = contexts_list(list);
-    thread_name("torpor-drain");
-    driver()->cuThreadExchangeStreamCaptureMode(&relaxed);
     for (int i = 0; i < count && !result; i++) result = wait_for(list[i]);
     driver()->cuCtxSetCurrent(NULL);
+    return result;
+}
+
+static void *drain_main(void *nothing) {
+    CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+    thread_name("torpor-drain");
+    driver()->cuThreadExchangeStreamCaptureMode(&relaxed);
     pthread_mutex_lock(&mutex);
-    found = result;
-    waiting = 0;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&mutex);
+    for (;;) {
+        while (!waiting) pthread_cond_wait(&changed, &mutex);
+        pthread_mutex_unlock(&mutex);
+        CUresult result = wait_for_all();
+        pthread_mutex_lock(&mutex);
+        found = result;
+        waiting = 0;
+        pthread_cond_broadcast(&changed);
+    }
     return nothing;
 }
 
@@ -58,9 +68,11 @@ static enum drained drain(uint64_t until, CUresult *error) {
     pthread_once(&once, init);
     pthread_mutex_lock(&mutex);
     int done = await_waiter(until); /* of an earlier time */
-    if (done) {
+    if (!started) started = thread_start(drain_main, NULL);
+    found = CUDA_ERROR_OPERATING_SYSTEM;
+    if (done && started) {
         waiting = 1;
-        if (!thread_start(wait_for_all, NULL)) waiting = 0, found = CUDA_ERROR_OPERATING_SYSTEM;
+        pthread_cond_broadcast(&changed);
         done = await_waiter(until);
     }
     *error = done ? found : CUDA_SUCCESS;
@@ -93,5 +105,6 @@ void gate_open(void) { order_open(); }
 void gate_after_fork(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     mutex = unlocked;
-    waiting = 0;
+    waiting = started = 0;
+    init();
 }

@@ -25,7 +25,6 @@ struct pool *pool_first(void) { return pools; }
 static CUresult relaxed(CUresult (*ask)(CUevent), CUevent event) {
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     const struct driver *d = driver();
-    if (!capturing()) return ask(event);
     if (d->cuThreadExchangeStreamCaptureMode(&mode)) return CUDA_ERROR_NOT_READY;
     CUresult result = ask(event);
     d->cuThreadExchangeStreamCaptureMode(&mode);

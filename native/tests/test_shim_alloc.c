@@ -3,6 +3,8 @@
 #include "launch.h"
 #include "outcome.h"
 
+#include <pthread.h>
+
 static size_t rounded(size_t bytes) { return (bytes + 2 * MIB - 1) / (2 * MIB) * (2 * MIB); }
 
 static uint64_t attribute(CUpointer_attribute which, CUdeviceptr at) {
@@ -155,6 +157,28 @@ static void aFreeWaitsForWorkThatRuns(void) {
     OK(cu.cuMemFree_v2(d));
     EXPECT(now_ms() - begun >= 149);
     OK(cu.cuStreamSynchronize(s));
+}
+
+static CUcontext mine;
+static void *free_it(void *address) {
+    OK(cu.cuCtxSetCurrent(mine));
+    OK(cu.cuMemFree_v2(*(CUdeviceptr *)address));
+    return NULL;
+}
+
+static void aFreeThatWaitsSpoilsNoCapture(void) {
+    CUdeviceptr d;
+    CUgraph captured;
+    pthread_t thread;
+    mine = use_device(0);
+    CUstream s = made_stream(), t = made_stream();
+    OK(cu.cuMemAlloc_v2(&d, 4 * MIB));
+    OK(spin(s, 100));
+    pthread_create(&thread, NULL, free_it, &d);
+    sleep_ms(30);
+    OK(cu.cuStreamBeginCapture_v2(t, CU_STREAM_CAPTURE_MODE_RELAXED));
+    pthread_join(thread, NULL);
+    OK(cu.cuStreamEndCapture(t, &captured));
 }
 
 static void whatIsNoAllocationIsNotFreed(void) {
@@ -324,6 +348,7 @@ int main(void) {
     RUN_SIMULATED(memoryThatRanOutIsThereAgainAfterAFree, "takes all of a small device's memory");
     RUN(addressesTellWhatTheDriversWould);
     RUN(aFreeWaitsForWorkThatRuns);
+    RUN(aFreeThatWaitsSpoilsNoCapture);
     RUN(whatIsNoAllocationIsNotFreed);
     RUN(allocationsAreNoMappings);
     RUN(aContextTakesItsAllocationsAlong);

@@ -70,7 +70,8 @@ static void somebodyElsesFolderIsRefused(void) {
 }
 
 static void aLinkToAFolderIsRefused(void) {
-    const char *old = strdup(getenv("TORPOR_DIR"));
+    char old[200];
+    snprintf(old, sizeof old, "%s", getenv("TORPOR_DIR"));
     new_folder();
     OK(symlink(old, folder));
     expect_refused("only this user may write");
@@ -243,6 +244,7 @@ static void withoutFilesNobodyIsKeptBusy(void) {
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
     sleep_ms(300);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    for (int other = fd + 1; limit; other++) limit -= !close(other);
     EXPECT((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 < 100);
 }
 

@@ -16,7 +16,7 @@ static CUfunction fill;
 static handle_t handle;
 static CUdeviceptr place; /* reserved */
 static CUmemoryPool pool;
-static char host[BYTES];
+static char host[BYTES], out[3][BYTES];
 
 static void prepare(void) {
     CUgraph captured;
@@ -47,13 +47,13 @@ static CUresult host_function(void) { return cu.cuLaunchHostFunc(stream, nothing
 static CUresult uploaded(void) { return cu.cuMemcpyHtoD_v2(memory, host, 16); }
 static CUresult uploaded_much(void) { return cu.cuMemcpyHtoD_v2(memory, host, BYTES); }
 static CUresult uploaded_later(void) { return cu.cuMemcpyHtoDAsync_v2(memory, host, BYTES, stream); }
-static CUresult downloaded(void) { return cu.cuMemcpyDtoH_v2(host, memory, 16); }
-static CUresult downloaded_ptds(void) { return cu.cuMemcpyDtoH_v2_ptds(host, memory, BYTES); }
+static CUresult downloaded(void) { return cu.cuMemcpyDtoH_v2(out[0], memory, 16); }
+static CUresult downloaded_ptds(void) { return cu.cuMemcpyDtoH_v2_ptds(out[1], memory, BYTES); }
 static CUresult copied(void) { return cu.cuMemcpyDtoD_v2(memory, memory + 1024, 16); }
 static CUresult filled(void) { return cu.cuMemsetD8_v2(memory, 1, 16); }
 static CUresult filled_later(void) { return cu.cuMemsetD32Async(memory, 1, 16, stream); }
 static CUresult shaped(void) {
-    CUDA_MEMCPY2D line = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = memory, .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = host, .dstPitch = 64, .WidthInBytes = 64, .Height = 1};
+    CUDA_MEMCPY2D line = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = memory, .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = out[2], .dstPitch = 64, .WidthInBytes = 64, .Height = 1};
     return cu.cuMemcpy2D_v2(&line);
 }
 static CUresult allocated(void) {
