@@ -40,6 +40,45 @@ static double launch(unsigned long long count) {
     return (now_us() - begun) / (double)count;
 }
 
+/* The driver's own function, where a shim answers its name with another. */
+static __typeof__(cuLaunchKernel) *own;
+static void find_own(void *library) {
+    void *c = dlopen("libc.so.6", RTLD_NOW);
+    void *(*find)(void *, const char *) = c ? (void *(*)(void *, const char *))dlsym(c, "dlsym") : NULL;
+    own = find ? (__typeof__(own))find(library, "cuLaunchKernel") : p_cuLaunchKernel;
+}
+
+static double batch(__typeof__(cuLaunchKernel) *function) {
+    CUdeviceptr nowhere = 0;
+    cuuint64_t none = 0;
+    void *parameters[] = {&nowhere, &none, &none, &none};
+    double begun = now_us();
+    for (int i = 0; i < BATCH; i++) must(function(kernel, 1, 1, 1, 32, 1, 1, 0, stream, parameters, NULL), "cuLaunchKernel");
+    double took = (now_us() - begun) / BATCH;
+    CALL(cuCtxSynchronize);
+    return took;
+}
+
+static int ascending(const void *a, const void *b) { return *(const double *)a < *(const double *)b ? -1 : 1; }
+static double median(double *values, unsigned long long count) {
+    qsort(values, count, sizeof *values, ascending);
+    return values[count / 2];
+}
+
+/* Both by turns, in batches: what a launch costs by its name, and by the driver's own function. */
+static void compare(unsigned long long count) {
+    unsigned long long batches = count / BATCH + 1;
+    double *named = malloc(batches * sizeof *named), *owned = malloc(batches * sizeof *owned);
+    for (unsigned long long i = 0; named && owned && i < batches; i++) {
+        if (i % 2) named[i] = batch(p_cuLaunchKernel);
+        owned[i] = batch(own);
+        if (i % 2 == 0) named[i] = batch(p_cuLaunchKernel);
+    }
+    if (named && owned) printf("OK own=%.4f us=%.4f\n", median(owned, batches), median(named, batches));
+    free(named);
+    free(owned);
+}
+
 /* Microseconds an allocation and its free; the same sizes each time, and some of them live at once. */
 static double allocate(unsigned long long count) {
     CUdeviceptr live[LIVE] = {0};
@@ -70,11 +109,12 @@ static void start(void) {
 
 static void obey(const char *command, const char *text) {
     unsigned long long count;
-    int launches = !strcmp(command, "launch");
-    if ((!launches && strcmp(command, "alloc")) || !parse_number(text, &count) || !count) {
-        printf("ERROR launch COUNT and alloc COUNT are the commands\n");
+    int launches = !strcmp(command, "launch"), turns = !strcmp(command, "compare");
+    if ((!launches && !turns && strcmp(command, "alloc")) || !parse_number(text, &count) || !count) {
+        printf("ERROR launch COUNT, compare COUNT and alloc COUNT are the commands\n");
         return;
     }
+    if (turns) return compare(count);
     printf("OK us=%.4f\n", launches ? launch(count) : allocate(count));
 }
 
@@ -84,6 +124,7 @@ int main(int words_given, char **words) {
     void *library = driver_open();
 #define LOAD_ONE(name) LOAD(library, name);
     CALLS(LOAD_ONE)
+    find_own(library);
     start();
     const char *shim = dlsym(RTLD_DEFAULT, "torpor_shim_version");
     printf("READY pid=%d shim=%s\n", (int)getpid(), shim ? shim : "");

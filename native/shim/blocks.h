@@ -44,7 +44,6 @@ struct request {
     CUcontext context; /* with which it goes; NULL: with none */
     CUmemoryPool pool;
     struct pool *from; /* the pool itself, as its handle may come again. It is there as long as anything of it is used */
-    CUevent event;     /* of the pool: recorded where it was freed last */
     int freed;         /* while the gate was closed */
 };
 

@@ -35,6 +35,12 @@ int capture_hold_off(void) {
 
 void capture_release(void) { pthread_rwlock_unlock(&beginning); }
 
+/* Whoever had it is gone. */
+void capture_after_fork(void) {
+    static const pthread_rwlock_t unlocked = PTHREAD_RWLOCK_INITIALIZER;
+    beginning = unlocked;
+}
+
 /* Of a stream, or all of a context. */
 static void forget(CUstream stream, CUcontext context) {
     pthread_mutex_lock(&mutex);

@@ -10,6 +10,7 @@ int capturing(void);
  * 0: one is going on. */
 int capture_hold_off(void);
 void capture_release(void);
+void capture_after_fork(void);
 
 void capture_context_gone(CUcontext context); /* and its captures with it. NULL: none is */
 

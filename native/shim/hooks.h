@@ -50,6 +50,13 @@
     IN_STREAM(X, cuMemsetD2D32Async, stream, (CUdeviceptr to, size_t pitch, unsigned value, size_t width, size_t height, CUstream stream), (to, pitch, value, width, height, stream)) \
     IN_STREAM(X, cuStreamWriteValue32_v2, stream, (CUstream stream, CUdeviceptr to, uint32_t value, unsigned flags), (stream, to, value, flags)) \
     IN_STREAM(X, cuStreamWriteValue64_v2, stream, (CUstream stream, CUdeviceptr to, uint64_t value, unsigned flags), (stream, to, value, flags)) \
+    IN_STREAM(X, cuStreamWaitValue32_v2, stream, (CUstream stream, CUdeviceptr at, uint32_t value, unsigned flags), (stream, at, value, flags)) \
+    IN_STREAM(X, cuStreamWaitValue64_v2, stream, (CUstream stream, CUdeviceptr at, uint64_t value, unsigned flags), (stream, at, value, flags)) \
+    IN_STREAM(X, cuStreamWriteValue32, stream, (CUstream stream, CUdeviceptr to, uint32_t value, unsigned flags), (stream, to, value, flags)) \
+    IN_STREAM(X, cuStreamWriteValue64, stream, (CUstream stream, CUdeviceptr to, uint64_t value, unsigned flags), (stream, to, value, flags)) \
+    IN_STREAM(X, cuStreamWaitValue32, stream, (CUstream stream, CUdeviceptr at, uint32_t value, unsigned flags), (stream, at, value, flags)) \
+    IN_STREAM(X, cuStreamWaitValue64, stream, (CUstream stream, CUdeviceptr at, uint64_t value, unsigned flags), (stream, at, value, flags)) \
+    IN_STREAM(X, cuStreamBatchMemOp, stream, (CUstream stream, unsigned count, void *operations, unsigned flags), (stream, count, operations, flags)) \
     IN_STREAM(X, cuStreamBatchMemOp_v2, stream, (CUstream stream, unsigned count, void *operations, unsigned flags), (stream, count, operations, flags))
 
 /* These reach memory of other devices without peer access, if it is the driver's own. */
@@ -60,6 +67,10 @@
 #define DEVICE_COPIES(X) \
     IN_DEFAULT(X, cuMemcpyPeer, (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes), (to, to_context, from, from_context, bytes)) \
     IN_DEFAULT(X, cuMemcpy3DPeer, (const void *copy), (copy)) \
+    IN_DEFAULT(X, cuMemcpyDtoA_v2, (CUarray to, size_t at, CUdeviceptr from, size_t bytes), (to, at, from, bytes)) \
+    IN_DEFAULT(X, cuMemcpyAtoD_v2, (CUdeviceptr to, CUarray from, size_t at, size_t bytes), (to, from, at, bytes)) \
+    IN_STREAM(X, cuMemcpy3DBatchAsync, stream, (size_t count, void *operations, size_t *failed, unsigned long long flags, CUstream stream), (count, operations, failed, flags, stream)) \
+    IN_STREAM(X, cuMemcpy3DBatchAsync_v2, stream, (size_t count, void *operations, unsigned long long flags, CUstream stream), (count, operations, flags, stream)) \
     IN_STREAM(X, cuMemcpyPeerAsync, stream, (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes, CUstream stream), (to, to_context, from, from_context, bytes, stream)) \
     IN_STREAM(X, cuMemcpy3DPeerAsync, stream, (const void *copy, CUstream stream), (copy, stream)) \
     IN_STREAM(X, cuMemcpyBatchAsync, stream, (CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, void *attributes, size_t *indexes, size_t attribute_count, size_t *failed, CUstream stream), (to, from, sizes, count, attributes, indexes, attribute_count, failed, stream)) \

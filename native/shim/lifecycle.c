@@ -4,6 +4,7 @@
 #include "arena.h"
 #include "blocks.h"
 #include "buffer.h"
+#include "capture.h"
 #include "contexts.h"
 #include "control.h"
 #include "engine.h"
@@ -38,6 +39,7 @@ static void at_exit(void) {
 
 static void after_fork(void) {
     order_after_fork();
+    capture_after_fork();
     engine_after_fork();
     buffer_after_fork();
     blocks_after_fork();

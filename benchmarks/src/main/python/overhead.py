@@ -19,6 +19,13 @@ ROUNDS = 6
 
 def main(arguments, device):
     rows, goals, data = [], [], []
+    name, title = "C, in one process", "launches by the driver's own function and by the shim's, by turns"
+    own, named = by_turns(arguments)
+    ratios = [b / a for a, b in zip(own, named)]
+    rows.append([name, title, f"{median(own):.2f}", f"{median(named):.2f}", f"{median(ratios):.4f}",
+                 f"{quantile(ratios, 0.25):.4f} to {quantile(ratios, 0.75):.4f}", f"{len(ratios)}"])
+    goals.append(goal(f"{name}, launches: times plain", 1.01, median(ratios)))
+    data.append({"name": name, "title": title, "plain": own, "shim": named})
     for name, kind, environment, processes, works in KINDS:
         try:
             measured = measure(arguments, kind, environment, 1 if arguments.quick else processes, works)
@@ -37,6 +44,21 @@ def main(arguments, device):
             "rows": rows, "goals": goals, "data": data,
             "remarks": ["Several processes of each variant that stay, measured by turns, plain and with the shim alternately; a first round is not counted. A ratio is of two "
                         "processes of the same turn. Each launch, training step, or allocation with its free."]}
+
+
+def by_turns(arguments):
+    """Between processes the same launch differs by some ten percent, so both are also measured in one."""
+    own, named = [], []
+    worker = Worker([parking.native(arguments.library, "call-bench")], arguments.library, {})
+    try:
+        check(worker.line(), True)
+        for _ in range(3 if arguments.quick else 15):
+            words = worker.ok("compare " + ("2000" if arguments.quick else "50000"))
+            own.append(float(words.rpartition("own=")[2].split()[0]))
+            named.append(float(words.rpartition("us=")[2]))
+    finally:
+        worker.close()
+    return own, named
 
 
 def measure(arguments, kind, environment, processes, works):

@@ -39,7 +39,7 @@ def main(arguments, device):
             "columns": ["program", "parked and unparked", "rounds of work meanwhile", "parked MiB", "park s", "unpark s", "device memory lost MiB",
                         "host memory lost MiB", "identical"],
             "rows": rows, "goals": goals, "data": data,
-            "remarks": [f"Memory is compared between {WARM} times and all of them, when the program rests: what NVML says is used, and VmRSS. PyTorch: each of 8 "
+            "remarks": [f"Memory is compared between {WARM} times and all of them, when the program rests: what NVML says is used, less what PyTorch's allocator holds, and VmRSS. PyTorch: each of 8 "
                         "threads copies, replays a graph, multiplies, sorts, allocates and frees, by PyTorch's allocator and by the driver's; the digest of "
                         "each round must be that of a process without the shim. C: fills, checks, kernels that take a while, allocations and frees."]}
 
@@ -54,12 +54,13 @@ def disturb(worker, cycles, chance):
     return answers
 
 
-def at_rest(worker, device):
-    """Device and host memory, when the shim has given up what it keeps for the next time: freed memory as it parks, and the arena."""
+def at_rest(worker, device, reserved=0):
+    """Device memory beyond what the program's own allocator holds, and host memory, when the shim has given up what it keeps for the next
+    time: freed memory as it parks, and the arena."""
     worker.park()
     worker.unpark()
     worker.control("release")
-    return device.used(), worker.resident()
+    return device.used() - reserved, worker.resident()
 
 
 def summary(answers, before, after):
@@ -85,8 +86,7 @@ def torch_program(arguments, device, cycles):
             got = shim.ask("stop")
             different += got["different"]
             rounds += got["rounds"]
-            shim.ask("rest")
-            now = at_rest(shim, device)
+            now = at_rest(shim, device, shim.ask("rest")["reserved"])
             before = before or now
         return dict(summary(answers, before, now), rounds=rounds, different=different)
     finally:
@@ -253,7 +253,7 @@ def worker():
             torch.cuda.synchronize()
             torch.cuda.empty_cache()
             ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
-            reply(resting=True)
+            reply(reserved=torch.cuda.memory_reserved())
         else:
             rounds = different = 0
             while not parking.told_something():
