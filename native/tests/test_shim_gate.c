@@ -36,6 +36,9 @@ static void prepare(void) {
 
 /* --- what waits --- */
 
+/* Each call has its own: they run at once. */
+static char few[16], line_of_it[64], all_of_it[BYTES];
+
 static void nothing(void *unused) { (void)unused; }
 
 static CUresult launched(void) {
@@ -47,13 +50,13 @@ static CUresult host_function(void) { return cu.cuLaunchHostFunc(stream, nothing
 static CUresult uploaded(void) { return cu.cuMemcpyHtoD_v2(memory, host, 16); }
 static CUresult uploaded_much(void) { return cu.cuMemcpyHtoD_v2(memory, host, BYTES); }
 static CUresult uploaded_later(void) { return cu.cuMemcpyHtoDAsync_v2(memory, host, BYTES, stream); }
-static CUresult downloaded(void) { return cu.cuMemcpyDtoH_v2(host, memory, 16); }
-static CUresult downloaded_ptds(void) { return cu.cuMemcpyDtoH_v2_ptds(host, memory, BYTES); }
+static CUresult downloaded(void) { return cu.cuMemcpyDtoH_v2(few, memory, 16); }
+static CUresult downloaded_ptds(void) { return cu.cuMemcpyDtoH_v2_ptds(all_of_it, memory, BYTES); }
 static CUresult copied(void) { return cu.cuMemcpyDtoD_v2(memory, memory + 1024, 16); }
 static CUresult filled(void) { return cu.cuMemsetD8_v2(memory, 1, 16); }
 static CUresult filled_later(void) { return cu.cuMemsetD32Async(memory, 1, 16, stream); }
 static CUresult shaped(void) {
-    CUDA_MEMCPY2D line = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = memory, .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = host, .dstPitch = 64, .WidthInBytes = 64, .Height = 1};
+    CUDA_MEMCPY2D line = {.srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = memory, .srcPitch = 64, .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = line_of_it, .dstPitch = 64, .WidthInBytes = 64, .Height = 1};
     return cu.cuMemcpy2D_v2(&line);
 }
 static CUresult allocated(void) {
