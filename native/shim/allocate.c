@@ -1,5 +1,6 @@
 #include "allocate.h"
 #include "capture.h"
+#include "chunks.h"
 #include "kept.h"
 #include "order.h"
 #include "park.h"
@@ -62,7 +63,7 @@ static int provided(CUdeviceptr *address, size_t bytes, CUresult *result) {
     if (!address || !allocation_wanted(bytes, &request.context, &device)) return 0;
     if ((*result = capture_permits())) return 1;
     if (!context_is_sound() || make(device, bytes, &piece)) return 0;
-    if (!piece_register(&piece, &request)) return piece_drop(&piece), 0;
+    if (!piece_register(&piece, &request, NULL)) return piece_drop(&piece), 0;
     *address = piece.base;
     return 1;
 }
@@ -125,23 +126,32 @@ static CUresult await(CUcontext context) {
     return result;
 }
 
-/* 0: it is none of the shim's. */
+/* Out of the register. 0: another thread was faster. */
+static int take(CUdeviceptr address, struct piece_of_device *piece) {
+    struct mapping *mapping;
+    struct part *part;
+    pthread_rwlock_wrlock(&blocks_lock);
+    int found = request_at(address, &mapping, &part) && !part;
+    if (found) piece_unregister(mapping, piece);
+    pthread_rwlock_unlock(&blocks_lock);
+    return found;
+}
+
+/* 0: it is none of the shim's. What is of a pool goes there: the program has waited for whatever used it. */
 static int freed(CUdeviceptr address, CUresult *result) {
     struct piece_of_device piece;
-    struct request request;
+    struct part *part;
     pthread_rwlock_rdlock(&blocks_lock);
-    struct mapping *allocation = address ? allocation_at(address) : NULL;
-    CUcontext context = allocation ? allocation->request.context : NULL;
+    struct request *request = address ? request_at(address, NULL, &part) : NULL;
+    CUcontext context = request ? request->context : NULL;
+    int pooled = request && part;
     pthread_rwlock_unlock(&blocks_lock);
-    if (!allocation) return 0;
+    if (!request) return 0;
     *result = CUDA_SUCCESS;
     if (context && (*result = await(context))) return 1; /* the driver does not wait for what a pool has given either */
-    pthread_rwlock_wrlock(&blocks_lock);
-    if ((allocation = allocation_at(address))) piece_unregister(allocation, &piece, &request);
-    pthread_rwlock_unlock(&blocks_lock);
-    if (!allocation) *result = CUDA_ERROR_INVALID_VALUE; /* another thread was faster */
-    else if (request.pool) pool_take_back(&piece, &request);
-    else kept_put(&piece);
+    int found = pooled ? pool_free(address, CU_STREAM_LEGACY) : take(address, &piece);
+    if (!found) *result = CUDA_ERROR_INVALID_VALUE;
+    else if (!pooled) kept_put(&piece);
     return 1;
 }
 
@@ -149,9 +159,9 @@ enum owner { DRIVERS, OURS, OURS_AND_FREED };
 
 static enum owner free_later(CUdeviceptr address) {
     pthread_rwlock_wrlock(&blocks_lock);
-    struct mapping *allocation = address ? allocation_at(address) : NULL;
-    enum owner owner = !allocation ? DRIVERS : deferring ? OURS_AND_FREED : OURS;
-    if (owner == OURS_AND_FREED) allocation->request.freed = 1;
+    struct request *request = address ? request_at(address, NULL, NULL) : NULL;
+    enum owner owner = !request ? DRIVERS : deferring ? OURS_AND_FREED : OURS;
+    if (owner == OURS_AND_FREED) request->freed = 1;
     pthread_rwlock_unlock(&blocks_lock);
     return owner;
 }
@@ -186,7 +196,7 @@ void allocations_defer(int defer) {
     pthread_rwlock_unlock(&blocks_lock);
 }
 
-struct dropped { struct piece_of_device piece; struct request request; int parked; };
+struct dropped { struct piece_of_device piece; int parked; };
 
 /* The next from an address on that matches, out of the register. */
 static int take_next(CUdeviceptr *from, int (*matches)(const struct mapping *, const void *), const void *argument, struct dropped *dropped) {
@@ -196,18 +206,17 @@ static int take_next(CUdeviceptr *from, int (*matches)(const struct mapping *, c
     if (m) {
         *from = m->base + m->size;
         dropped->parked = m->block->parked != NULL;
-        piece_unregister(m, &dropped->piece, &dropped->request);
+        piece_unregister(m, &dropped->piece);
     }
     pthread_rwlock_unlock(&blocks_lock);
     return m != NULL;
 }
 
-/* What is parked has nothing left but its addresses. */
+/* What is parked has nothing left but its addresses. Chunks of pools are no context's. */
 static void drop_all(int (*matches)(const struct mapping *, const void *), const void *argument) {
     struct dropped one;
     CUdeviceptr from = 0;
     while (take_next(&from, matches, argument, &one)) {
-        pool_forget(&one.piece, &one.request);
         if (one.parked) piece_free_address(&one.piece);
         else piece_drop(&one.piece);
     }
@@ -215,5 +224,8 @@ static void drop_all(int (*matches)(const struct mapping *, const void *), const
 
 static int was_freed(const struct mapping *m, const void *nothing) { (void)nothing; return m->request.freed; }
 static int is_of(const struct mapping *m, const void *context) { return m->request.bytes && m->request.context == context; }
-void allocations_sweep(void) { drop_all(was_freed, NULL); }
+void allocations_sweep(void) {
+    drop_all(was_freed, NULL);
+    pools_sweep();
+}
 void allocations_context_gone(CUcontext context) { if (context) drop_all(is_of, context); }

@@ -30,6 +30,7 @@ struct block {
     int references;    /* of the program's, to that handle */
     int mappings;
     enum stays stays;
+    struct chunk *chunk; /* by which a pool divides it among allocations, while its mapping's request is of all of it. NULL: nobody does */
     char *parked;      /* where its bytes are; NULL: in device memory */
 
     /* Of whoever parks: it is in the parcel; where it is copied from and to; whether it is mapped there for that alone. */
@@ -43,7 +44,6 @@ struct request {
     size_t bytes;
     CUcontext context; /* with which it goes; NULL: with none */
     CUmemoryPool pool;
-    struct pool *from; /* the pool itself, as its handle may come again. It is there as long as anything of it is used */
     int freed;         /* while the gate was closed */
 };
 

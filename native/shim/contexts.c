@@ -39,6 +39,14 @@ int contexts_list(CUcontext *list) {
     return n;
 }
 
+int contexts_knows(CUcontext context) {
+    int found = 0;
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < count && !found; i++) found = known[i].context == context;
+    pthread_mutex_unlock(&mutex);
+    return found;
+}
+
 int contexts_missed(void) { return missed; }
 
 CUcontext context_on(CUdevice device) {

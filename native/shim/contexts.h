@@ -8,6 +8,7 @@ enum { MAX_CONTEXTS = 256 };
 
 int contexts_list(CUcontext *list); /* up to MAX_CONTEXTS; how many */
 int contexts_missed(void);          /* there were more */
+int contexts_knows(CUcontext context); /* its end will be seen */
 CUcontext context_on(CUdevice device); /* any; NULL: there is none */
 void contexts_after_fork(void);
 

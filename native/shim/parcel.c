@@ -1,4 +1,5 @@
 #include "parcel.h"
+#include "chunks.h"
 #include "contexts.h"
 #include "engine.h"
 #include "threads.h"
@@ -8,12 +9,14 @@
 
 static CUdevice device_of(const struct block *block) { return block->prop.location.id; }
 static int can_go(const struct block *block) { return block->stays == STAYS_NOWHERE && !block->parked && context_on(device_of(block)); }
+static int is_idle(const struct block *block) { return block->chunk && !block->chunk->taken; } /* it goes when the others are parked */
 static int is_parked(const struct block *block) { return block->parked != NULL; }
 
 struct extent blocks_extent(void) {
     struct extent sum = {0, 0, 0};
     pthread_rwlock_rdlock(&blocks_lock);
-    for (struct block *b = block_first(); b; b = b->next) *(is_parked(b) ? &sum.parked : can_go(b) ? &sum.parkable : &sum.left) += b->size;
+    for (struct block *b = block_first(); b; b = b->next)
+        if (!is_idle(b)) *(is_parked(b) ? &sum.parked : can_go(b) ? &sum.parkable : &sum.left) += b->size;
     pthread_rwlock_unlock(&blocks_lock);
     return sum;
 }
@@ -116,17 +119,34 @@ static struct load *load_for(struct load *loads, int *count, CUdevice device) {
     return &loads[(*count)++];
 }
 
+/* What of it there is to copy: all of it, or the parts of a pool's chunk that are used, in runs. pieces: NULL to count them. */
+static size_t pieces_of(const struct block *b, char *place, struct piece *pieces) {
+    size_t count = 0;
+    if (!b->chunk) {
+        if (pieces) *pieces = (struct piece){b->at, place, b->size};
+        return 1;
+    }
+    for (const struct part *t = b->chunk->first; t; t = t->next) {
+        if (t->is_free) continue;
+        size_t offset = t->base - b->chunk->base;
+        while (t->next && !t->next->is_free) t = t->next;
+        if (pieces) pieces[count] = (struct piece){b->at + offset, place + offset, t->base + t->size - b->chunk->base - offset};
+        count++;
+    }
+    return count;
+}
+
 /* One list for each device, in one array. places: where the bytes of each block are. */
 static int sort(struct parcel *parcel, enum direction direction, struct piece *pieces, char *const *places, struct load *loads) {
     int count = 0;
     size_t at = 0;
-    for (size_t i = 0; i < parcel->count; i++) load_for(loads, &count, device_of(parcel->blocks[i]))->count++;
+    for (size_t i = 0; i < parcel->count; i++) load_for(loads, &count, device_of(parcel->blocks[i]))->count += pieces_of(parcel->blocks[i], NULL, NULL);
     for (int l = 0; l < count; at += loads[l++].count) loads[l].pieces = pieces + at, loads[l].direction = direction;
     for (int l = 0; l < count; l++) {
         size_t n = 0;
         for (size_t i = 0; i < parcel->count; i++) {
             struct block *b = parcel->blocks[i];
-            if (device_of(b) == loads[l].device) loads[l].pieces[n++] = (struct piece){b->at, places[i], b->size};
+            if (device_of(b) == loads[l].device) n += pieces_of(b, places[i], loads[l].pieces + n);
         }
     }
     return count;
@@ -146,7 +166,9 @@ static CUresult carry_all(struct load *loads, int count) {
 
 static int copy(struct parcel *parcel, enum direction direction, char *const *places, struct failure *failure) {
     struct load loads[MAX_DEVICES];
-    struct piece *pieces = malloc((parcel->count + 1) * sizeof *pieces);
+    size_t count = 1;
+    for (size_t i = 0; i < parcel->count; i++) count += pieces_of(parcel->blocks[i], NULL, NULL);
+    struct piece *pieces = malloc(count * sizeof *pieces);
     if (!pieces) return failed(failure, "the list of copies", CUDA_ERROR_OUT_OF_MEMORY);
     int opened = open_windows(parcel, failure);
     CUresult result = opened ? carry_all(loads, sort(parcel, direction, pieces, places, loads)) : CUDA_SUCCESS;

@@ -5,11 +5,7 @@
 #include "spares.h"
 #include "statistics.h"
 
-#include <stdlib.h>
-
-enum { MOST_HELD = 2 /* times as much as was ever used at once: sizes that come no more would be held for ever */ };
-
-/* With the mutex, as all up to `take`. Pools that the program makes are seen when they are made. */
+/* With the mutex, as `take`. Pools that the program makes are seen when they are made. */
 static struct pool *known(CUmemoryPool handle, CUdevice device) {
     CUmemoryPool standard = NULL;
     struct pool *p = pool_find(handle);
@@ -17,29 +13,22 @@ static struct pool *known(CUmemoryPool handle, CUdevice device) {
     return standard == handle ? pool_add(handle, device) : NULL;
 }
 
-static void used_more(struct pool *p, uint64_t bytes) {
-    p->used += bytes;
-    if (p->used > p->used_high) p->used_high = p->used;
-    if (p->used + p->spare_bytes > p->high) p->high = p->used + p->spare_bytes;
-}
-
-static void make_room(struct pool *p, size_t size) {
-    uint64_t wanted = p->used + size, most = MOST_HELD * (p->used_high > wanted ? p->used_high : wanted);
-    if (wanted + p->spare_bytes > most) spares_trim(p, most - wanted);
+/* What is gathered is no longer for other streams, so that comes last but for a new chunk. NULL: there is no memory. */
+static struct part *find(struct pool *p, size_t size, CUcontext context, CUstream stream) {
+    struct part *t = part_find(p, size, context, stream, 0);
+    if (!t) t = part_find(p, size, context, stream, 1);
+    if (t) return t;
+    parts_gather(p, context, stream);
+    if ((t = part_find(p, size, context, stream, 0))) return t;
+    return context_is_sound() ? chunk_make(p, size) : NULL;
 }
 
 /* 0: there is none to be had. */
-static int take(struct pool *p, size_t size, CUcontext context, CUstream stream, struct piece_of_device *piece, struct request *request) {
-    struct spare *s = spare_take(p, size, context, stream);
-    request->from = p;
-    if (s) {
-        *piece = s->piece;
-        if (s->event) driver()->cuEventDestroy_v2(s->event);
-        free(s);
-    } else if (make_room(p, size), !context_is_sound() || piece_make(piece, p->device, size, p->accessors)) return 0;
-    if (piece_register(piece, request)) return used_more(p, piece->size), 1;
-    piece_drop(piece);
-    return 0;
+static CUdeviceptr take(struct pool *p, const struct request *request, CUcontext context, CUstream stream) {
+    size_t size = granules(request->bytes);
+    struct part *t = find(p, size, context, stream);
+    if (t) part_use(t, size, request);
+    return t ? t->base : 0;
 }
 
 static int in_capture(CUstream stream) {
@@ -55,7 +44,6 @@ static int is_of_context(CUstream stream, CUcontext context) {
 
 /* pool: NULL for the device's own. 0: the driver is to answer. */
 static int provided(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstream stream) {
-    struct piece_of_device piece;
     struct request request = {.bytes = bytes};
     CUcontext context;
     CUdevice device;
@@ -65,10 +53,11 @@ static int provided(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstr
     for (int again = 1; again >= 0; again--) {
         pthread_mutex_lock(&pools_mutex);
         struct pool *p = known(pool, device);
-        int servable = p && p->device == device, taken = servable && take(p, granules(bytes), context, stream, &piece, &request);
+        int servable = p && p->device == device;
+        CUdeviceptr taken = servable ? take(p, &request, context, stream) : 0;
         spares_look_for_excess();
         pthread_mutex_unlock(&pools_mutex);
-        if (taken) return *address = piece.base, 1;
+        if (taken) return *address = taken, 1;
         if (!servable || !pools_give_up(device)) return 0;
     }
     return 0;
@@ -95,76 +84,68 @@ ALLOCATE(cuMemAllocAsync_ptsz, CU_STREAM_PER_THREAD)
 ALLOCATE_FROM(cuMemAllocFromPoolAsync, CU_STREAM_LEGACY)
 ALLOCATE_FROM(cuMemAllocFromPoolAsync_ptsz, CU_STREAM_PER_THREAD)
 
-/* Recorded where it was freed. What cannot be recorded is waited for. */
-static void mark(struct spare *s, CUstream stream) {
-    const struct driver *d = driver();
-    CUresult result = d->cuEventCreate(&s->event, CU_EVENT_DISABLE_TIMING);
-    if (result) s->event = NULL;
-    else if ((result = d->cuEventRecord(s->event, stream))) d->cuEventDestroy_v2(s->event), s->event = NULL;
-    if (result) d->cuStreamSynchronize(stream);
+/* Where there is no memory for the records of what is freed, it is waited for and goes at once. */
+static void drop_waited(const struct piece_of_device *piece, CUstream stream) {
+    driver()->cuStreamSynchronize(stream);
+    piece_drop(piece);
 }
 
-static void add_spare(struct spare *s, const struct request *request) {
-    CUdevice device = s->piece.prop.location.id;
+/* With the mutex. Takes the part from the program; memory that is of no pool becomes one. NULL: there is no such allocation, or it
+ * is out of the register as a piece. */
+static struct part *take_from_program(CUdeviceptr address, struct piece_of_device *piece, int *found) {
+    struct mapping *mapping;
+    struct part *part;
+    pthread_rwlock_wrlock(&blocks_lock);
+    struct request *request = request_at(address, &mapping, &part);
+    *found = request != NULL;
+    if (request && part) request->bytes = 0;
+    else if (request) {
+        struct pool *nobodys = pool_of_nobody(mapping->block->prop.location.id);
+        part = nobodys ? chunk_adopt(nobodys, mapping) : NULL;
+        if (!part) piece_unregister(mapping, piece);
+    }
+    pthread_rwlock_unlock(&blocks_lock);
+    return *found ? part : NULL;
+}
+
+int pool_free(CUdeviceptr address, CUstream stream) {
+    struct piece_of_device piece;
+    CUcontext context = NULL;
+    int found;
+    driver()->cuCtxGetCurrent(&context);
     pthread_mutex_lock(&pools_mutex);
-    struct pool *p = request->from ? request->from : pool_of_nobody(device);
-    if (request->from) p->used -= s->piece.size;
-    if (p) spare_put(p, s);
+    struct part *part = take_from_program(address, &piece, &found);
+    struct mark *mark = part ? mark_new(context, stream) : NULL;
+    pthread_mutex_unlock(&pools_mutex);
+    if (!part) return found ? drop_waited(&piece, stream), 1 : 0;
+    if (mark) mark_record(mark);
+    else driver()->cuStreamSynchronize(stream);
+    pthread_mutex_lock(&pools_mutex);
+    part_free(part, mark);
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
-    if (p) return;
-    if (s->event) driver()->cuEventSynchronize(s->event);
-    spare_drop(s);
+    return 1;
 }
 
-/* In the stream's order; with neither lock. */
-static void give_back(const struct piece_of_device *piece, const struct request *request, CUstream stream) {
-    struct spare *s = calloc(1, sizeof *s);
-    if (!s) {
-        driver()->cuStreamSynchronize(stream);
-        pool_forget(piece, request);
-        return piece_drop(piece);
-    }
-    s->piece = *piece;
-    driver()->cuCtxGetCurrent(&s->context);
-    s->stream = stream;
-    s->thread = stream == CU_STREAM_PER_THREAD ? spare_thread() : 0;
-    mark(s, stream);
-    add_spare(s, request);
-}
-
-void pool_take_back(const struct piece_of_device *piece, const struct request *request) { give_back(piece, request, CU_STREAM_LEGACY); }
-
-void pool_forget(const struct piece_of_device *piece, const struct request *request) {
-    if (!request->from) return;
-    pthread_mutex_lock(&pools_mutex);
-    request->from->used -= piece->size;
-    pthread_mutex_unlock(&pools_mutex);
-}
-
-/* 0: none of the shim's. */
-static int freed(CUdeviceptr address, CUstream stream, CUresult *result) {
-    struct piece_of_device piece;
-    struct request request;
-    if (!address || in_capture(stream)) return 0;
-    *result = CUDA_SUCCESS;
-    pthread_rwlock_wrlock(&blocks_lock);
-    struct mapping *allocation = allocation_at(address);
-    if (allocation) piece_unregister(allocation, &piece, &request);
+/* What is the driver's own need not wait for the mutex. */
+static int is_ours(CUdeviceptr address) {
+    pthread_rwlock_rdlock(&blocks_lock);
+    int found = request_at(address, NULL, NULL) != NULL;
     pthread_rwlock_unlock(&blocks_lock);
-    if (allocation) give_back(&piece, &request, stream);
-    return allocation != NULL;
+    return found;
 }
+
+static int freed(CUdeviceptr address, CUstream stream) { return address && !in_capture(stream) && is_ours(address) && pool_free(address, stream); }
 
 #define FREE(name, standard) \
     EXPORT CUresult name(CUdeviceptr address, CUstream stream) { \
         const struct driver *d = driver(); \
-        CUresult result; \
+        CUresult result = CUDA_SUCCESS; \
         int put_off; \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
         struct giving *giving = free_enter(address, &put_off); \
         if (put_off) return CUDA_SUCCESS; \
-        if (!giving || !freed(address, stream ? stream : standard, &result)) result = d->name(address, stream); \
+        if (!giving || !freed(address, stream ? stream : standard)) result = d->name(address, stream); \
         if (giving) order_leave(giving); \
         return result; \
     }

@@ -34,8 +34,8 @@ static uint64_t share(const struct pool *p, CUmemPool_attribute attribute) {
     switch ((int)attribute) {
     case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: return p->used;
     case CU_MEMPOOL_ATTR_USED_MEM_HIGH: return p->used_high;
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT: return p->used + p->spare_bytes;
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH: return p->high;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT: return p->reserved;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH: return p->reserved_high;
     default: return 0;
     }
 }
@@ -59,7 +59,7 @@ EXPORT CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute att
     struct pool *p = result ? NULL : pool_find(pool);
     if (p && attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) p->threshold = *(cuuint64_t *)value;
     if (p && attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH) p->used_high = p->used;
-    if (p && attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH) p->high = p->used + p->spare_bytes;
+    if (p && attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH) p->reserved_high = p->reserved;
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
     return result;
@@ -72,28 +72,24 @@ EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep) {
     CUresult result = d->cuMemPoolTrimTo(pool, keep);
     pthread_mutex_lock(&pools_mutex);
     struct pool *p = result ? NULL : pool_find(pool);
-    if (p) spares_trim(p, keep > p->used ? keep - p->used : 0);
+    if (p) spares_trim(p, keep);
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
     order_leave(giving);
     return result;
 }
 
-/* With the mutex: of what is used and of what is spare. */
+/* With the mutex. */
 static CUresult allow_all(struct pool *p) {
     CUresult result = CUDA_SUCCESS;
     pthread_rwlock_wrlock(&blocks_lock);
     for (struct mapping *m = mapping_next(0); m; m = mapping_next(m->base + m->size)) {
-        if (m->request.from != p) continue;
+        if (!m->block->chunk || m->block->chunk->pool != p) continue;
         CUresult one = map_allow(m->base, m->size, p->accessors, p->accessors);
         if (one) result = one;
         m->readers = m->writers = p->accessors;
     }
     pthread_rwlock_unlock(&blocks_lock);
-    for (struct spare *s = p->spares; s; s = s->next) {
-        map_allow(s->piece.base, s->piece.size, p->accessors, p->accessors);
-        s->piece.readers = s->piece.writers = p->accessors;
-    }
     return result;
 }
 

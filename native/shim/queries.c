@@ -1,5 +1,6 @@
 /* What a program hears about its memory: of an allocation that the shim has made, what the driver would say of its own. */
 #include "allocate.h"
+#include "chunks.h"
 #include "kept.h"
 #include "order.h"
 #include "settings.h"
@@ -7,18 +8,20 @@
 
 #include <string.h>
 
-/* What the record tells of an address. The rest of its last granule is no part of an allocation. */
+/* What the record tells of an address. The rest of its last granule is no part of an allocation, nor is what a pool has to spare. */
 enum found { NOTHING, ALLOCATION, BEYOND, MAPPING };
 struct place { CUdeviceptr base; size_t size; CUdevice device; CUcontext context; CUmemoryPool pool; };
 
 static enum found find(CUdeviceptr address, struct place *place) {
     pthread_rwlock_rdlock(&blocks_lock);
     struct mapping *m = mapping_at(address);
-    if (m && m->request.freed) m = NULL;
-    size_t bytes = m ? m->request.bytes : 0;
-    if (m) *place = (struct place){m->base, bytes ? bytes : m->size, m->block->prop.location.id, m->request.context, m->request.pool};
+    const struct part *part = m && m->block->chunk ? part_holding(m->block->chunk, address) : NULL;
+    const struct request *request = part ? &part->request : m ? &m->request : NULL;
+    if (request && request->freed) request = NULL;
+    size_t bytes = request ? request->bytes : 0;
+    if (request) *place = (struct place){part ? part->base : m->base, bytes ? bytes : m->size, m->block->prop.location.id, request->context, request->pool};
     pthread_rwlock_unlock(&blocks_lock);
-    return !m ? NOTHING : !bytes ? MAPPING : address - place->base < bytes ? ALLOCATION : BEYOND;
+    return !request ? NOTHING : !bytes ? part ? BEYOND : MAPPING : address - place->base < bytes ? ALLOCATION : BEYOND;
 }
 
 static CUresult range_of(CUdeviceptr *base, size_t *size, const struct place *place) {

@@ -1,5 +1,4 @@
 #include "spares.h"
-#include "capture.h"
 #include "kept.h"
 #include "order.h"
 #include "pool.h"
@@ -7,29 +6,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { FITS_WITHIN = 8 /* a block may be larger than what it is used for by one part in so many */ };
-
 pthread_mutex_t pools_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct pool *pools;
 static _Atomic int excess; /* some pool has more to spare than it should */
-
-uint64_t spare_thread(void) {
-    static _Atomic uint64_t threads;
-    static _Thread_local uint64_t number;
-    return number ? number : (number = atomic_fetch_add(&threads, 1) + 1);
-}
-
-struct pool *pool_first(void) { return pools; }
-
-/* What the driver is asked on the way is no part of the program, and must not disturb a capture. */
-static CUresult relaxed(CUresult (*ask)(CUevent), CUevent event) {
-    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-    const struct driver *d = driver();
-    if (d->cuThreadExchangeStreamCaptureMode(&mode)) return CUDA_ERROR_NOT_READY;
-    CUresult result = ask(event);
-    d->cuThreadExchangeStreamCaptureMode(&mode);
-    return result;
-}
 
 struct pool *pool_find(CUmemoryPool handle) {
     struct pool *p = pools;
@@ -45,51 +24,25 @@ struct pool *pool_add(CUmemoryPool handle, CUdevice device) {
     return pools = p;
 }
 
-static int is_done(struct spare *s) {
-    if (s->event && relaxed(driver()->cuEventQuery, s->event) == CUDA_ERROR_NOT_READY) return 0;
-    return 1;
+struct pool *pool_of_nobody(CUdevice device) {
+    struct pool *p = pools;
+    while (p && (p->handle || p->device != device)) p = p->next;
+    return p ? p : pool_add(NULL, device);
 }
 
-static int is_next_in(const struct spare *s, CUcontext context, CUstream stream) {
-    return s->stream == stream && s->context == context && (stream != CU_STREAM_PER_THREAD || s->thread == spare_thread());
-}
-
-static int fits(const struct spare *s, size_t size) { return s->piece.size >= size && s->piece.size - size <= size / FITS_WITHIN; }
-
-static struct spare *unlink_at(struct pool *p, struct spare **link) {
-    struct spare *s = *link;
-    *link = s->next;
-    p->spare_bytes -= s->piece.size;
-    return s;
-}
-
-/* The first that may be used: what was freed last comes first. */
-struct spare *spare_take(struct pool *p, size_t size, CUcontext context, CUstream stream) {
-    for (struct spare **link = &p->spares; *link; link = &(*link)->next)
-        if (fits(*link, size) && (is_next_in(*link, context, stream) || is_done(*link))) return unlink_at(p, link);
-    return NULL;
-}
-
-void spare_drop(struct spare *s) {
-    if (s->event) driver()->cuEventDestroy_v2(s->event);
-    piece_drop(&s->piece);
-    free(s);
-}
+static uint64_t keeps(const struct pool *p) { return p->leaving ? 0 : p->threshold; }
 
 void spares_look_for_excess(void) {
     int more = 0;
-    for (struct pool *p = pools; p; p = p->next) more |= p->spare_bytes > (p->leaving ? 0 : p->threshold);
+    for (struct pool *p = pools; p; p = p->next) more |= p->leaving ? !p->chunks || p->idle : p->idle && p->reserved > p->threshold;
     atomic_store(&excess, more);
 }
 
-/* What was freed first goes first. */
+/* Never below what is to be kept. */
 void spares_trim(struct pool *p, uint64_t keep) {
-    while (p->spare_bytes > keep) {
-        struct spare **last = NULL;
-        for (struct spare **link = &p->spares; *link; link = &(*link)->next)
-            if (is_done(*link)) last = link;
-        if (!last) return;
-        spare_drop(unlink_at(p, last));
+    for (struct chunk *c = p->chunks, *next; c && p->idle; c = next) {
+        next = c->next;
+        if (!c->taken && p->reserved - c->size >= keep && chunk_is_done(c)) chunk_drop(c);
     }
 }
 
@@ -97,24 +50,12 @@ void pools_trim(void) {
     pthread_mutex_lock(&pools_mutex);
     for (struct pool **link = &pools; *link;) {
         struct pool *p = *link;
-        spares_trim(p, p->leaving ? 0 : p->threshold);
-        if (p->leaving && !p->spares && !p->used) *link = p->next, free(p);
+        spares_trim(p, keeps(p));
+        if (p->leaving && !p->chunks) *link = p->next, free(p);
         else link = &p->next;
     }
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
-}
-
-void spare_put(struct pool *p, struct spare *s) {
-    s->next = p->spares;
-    p->spares = s;
-    p->spare_bytes += s->piece.size;
-}
-
-struct pool *pool_of_nobody(CUdevice device) {
-    struct pool *p = pools;
-    while (p && (p->handle || p->device != device)) p = p->next;
-    return p ? p : pool_add(NULL, device);
 }
 
 /* While the gate is closed nothing is unmapped; a later wait does it. */
@@ -125,25 +66,73 @@ static void trim_waited(void) {
     order_leave(giving);
 }
 
+/* How many. */
+static int drop_idle(struct pool *p, void (*before)(struct chunk *)) {
+    int dropped = 0;
+    for (struct chunk *c = p->chunks, *next; c; c = next) {
+        next = c->next;
+        if (c->taken) continue;
+        if (before) before(c);
+        chunk_drop(c);
+        dropped++;
+    }
+    return dropped;
+}
+
+/* What waits for its streams in chunks that are used may do for who asks, too. */
+static int await_frees(struct pool *p) {
+    int waited = 0;
+    for (struct part *t = p->frees; t; t = t->next_free)
+        if (!mark_is_done(t->mark, 0)) mark_await(t->mark), waited++;
+    return waited;
+}
+
 int pools_give_up(CUdevice device) {
-    int dropped = kept_give_up(device);
+    int gained = kept_give_up(device);
     pthread_mutex_lock(&pools_mutex);
     for (struct pool *p = pools; p; p = p->next)
-        while (p->device == device && p->spares) {
-            if (p->spares->event) relaxed(driver()->cuEventSynchronize, p->spares->event);
-            spare_drop(unlink_at(p, &p->spares));
-            dropped++;
-        }
+        if (p->device == device) gained += drop_idle(p, chunk_await), gained += await_frees(p);
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
-    return dropped;
+    return gained;
 }
 
 void pools_empty(void) {
     for (CUdevice device = 0; device < MAX_DEVICES; device++) kept_give_up(device);
     pthread_mutex_lock(&pools_mutex);
+    for (struct pool *p = pools; p; p = p->next) drop_idle(p, NULL);
+    spares_look_for_excess();
+    pthread_mutex_unlock(&pools_mutex);
+}
+
+static struct part *freed_meanwhile(const struct chunk *c) {
+    pthread_rwlock_rdlock(&blocks_lock);
+    struct part *t = c->first;
+    while (t && !t->request.freed) t = t->next;
+    pthread_rwlock_unlock(&blocks_lock);
+    return t;
+}
+
+static int is_parked(const struct chunk *c) {
+    pthread_rwlock_rdlock(&blocks_lock);
+    int parked = mapping_at(c->base)->block->parked != NULL;
+    pthread_rwlock_unlock(&blocks_lock);
+    return parked;
+}
+
+/* What is parked would come back for nobody. */
+static void sweep_chunk(struct chunk *c) {
+    for (struct part *t; (t = freed_meanwhile(c));) part_free(t, NULL);
+    if (!c->taken && is_parked(c)) chunk_drop(c);
+}
+
+void pools_sweep(void) {
+    pthread_mutex_lock(&pools_mutex);
     for (struct pool *p = pools; p; p = p->next)
-        while (p->spares) spare_drop(unlink_at(p, &p->spares));
+        for (struct chunk *c = p->chunks, *next; c; c = next) {
+            next = c->next;
+            sweep_chunk(c);
+        }
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
 }
@@ -152,17 +141,17 @@ void pools_empty(void) {
 void pools_stream_gone(CUstream stream) {
     pthread_mutex_lock(&pools_mutex);
     for (struct pool *p = pools; p; p = p->next)
-        for (struct spare *s = p->spares; s; s = s->next)
-            if (s->stream == stream) s->stream = NULL;
+        for (struct part *t = p->frees; t; t = t->next_free)
+            if (t->mark && t->mark->stream == stream) t->mark->stream = NULL;
     pthread_mutex_unlock(&pools_mutex);
 }
 
-/* Its events went with it, and so did its work. */
 void pools_context_gone(CUcontext context) {
     pthread_mutex_lock(&pools_mutex);
     for (struct pool *p = pools; p; p = p->next)
-        for (struct spare *s = p->spares; s; s = s->next)
-            if (s->context == context) s->event = NULL, s->stream = NULL;
+        for (struct part *t = p->frees; t; t = t->next_free)
+            if (t->mark && t->mark->context == context) mark_context_gone(t->mark);
+    marks_context_gone(context);
     pthread_mutex_unlock(&pools_mutex);
 }
 
@@ -170,6 +159,7 @@ void pools_after_fork(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     pools_mutex = unlocked;
     pools = NULL;
+    marks_after_fork();
     atomic_store(&excess, 0);
 }
 

@@ -56,7 +56,7 @@ void piece_drop(const struct piece_of_device *piece) {
     piece_free_address(piece);
 }
 
-int piece_register(const struct piece_of_device *piece, const struct request *request) {
+int piece_register(const struct piece_of_device *piece, const struct request *request, struct chunk *chunk) {
     pthread_rwlock_wrlock(&blocks_lock);
     struct block *block = block_add(piece->handle, &piece->prop, piece->size);
     struct mapping *mapping = block ? mapping_add(piece->base, block) : NULL;
@@ -65,20 +65,15 @@ int piece_register(const struct piece_of_device *piece, const struct request *re
         mapping->readers = piece->readers;
         mapping->writers = piece->writers;
         mapping->request = *request;
+        block->chunk = chunk;
     }
     pthread_rwlock_unlock(&blocks_lock);
     return mapping != NULL;
 }
 
-struct mapping *allocation_at(CUdeviceptr base) {
-    struct mapping *mapping = mapping_at(base);
-    return mapping && mapping->base == base && mapping->request.bytes && !mapping->request.freed ? mapping : NULL;
-}
-
-void piece_unregister(struct mapping *allocation, struct piece_of_device *piece, struct request *request) {
-    struct block *block = allocation->block;
-    *piece = (struct piece_of_device){allocation->base, allocation->size, block->handle, block->prop, allocation->readers, allocation->writers};
-    *request = allocation->request;
-    mapping_remove(allocation);
+void piece_unregister(struct mapping *mapping, struct piece_of_device *piece) {
+    struct block *block = mapping->block;
+    *piece = (struct piece_of_device){mapping->base, mapping->size, block->handle, block->prop, mapping->readers, mapping->writers};
+    mapping_remove(mapping);
     block_remove(block);
 }

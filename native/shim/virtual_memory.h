@@ -21,11 +21,9 @@ CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size,
 CUresult piece_map(struct piece_of_device *piece, uint64_t accessors); /* what is mapped nowhere, at its addresses */
 void piece_drop(const struct piece_of_device *piece);
 void piece_free_address(const struct piece_of_device *piece); /* of what is not mapped any more */
-int piece_register(const struct piece_of_device *piece, const struct request *request); /* 0: out of host memory */
+int piece_register(const struct piece_of_device *piece, const struct request *request, struct chunk *chunk); /* 0: out of host memory */
 
-/* Takes the allocation out of the register, if there is one of the program's with this address. With the lock, to write. */
-struct mapping *allocation_at(CUdeviceptr base);
-void piece_unregister(struct mapping *allocation, struct piece_of_device *piece, struct request *request);
+void piece_unregister(struct mapping *mapping, struct piece_of_device *piece); /* with the lock, to write */
 
 CUresult map_allow(CUdeviceptr base, size_t size, uint64_t readers, uint64_t writers);
 

@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+enum { CHUNK = 64 * MIB }; /* what a pool gets at once, at least */
+
 static uint64_t figure(CUmemoryPool pool, CUmemPool_attribute attribute) {
     cuuint64_t value = UINT64_MAX;
     OK(cu.cuMemPoolGetAttribute(pool, attribute, &value));
@@ -61,10 +63,10 @@ static void anotherStreamWaitsForTheFree(void) {
     use_device(0);
     CUstream s = made_stream(), t = made_stream();
     CUmemoryPool pool = keeping_pool();
-    CUdeviceptr d = taken(8 * MIB, pool, s);
+    CUdeviceptr d = taken(CHUNK, pool, s);
     OK(spin(s, 100));
     OK(cu.cuMemFreeAsync(d, s));
-    CUdeviceptr other = taken(8 * MIB, pool, t);
+    CUdeviceptr other = taken(CHUNK, pool, t);
     EXPECT(other != d);
     OK(cu.cuStreamSynchronize(s));
     CUdeviceptr third = taken(8 * MIB, pool, t); /* now it is reached */
@@ -73,7 +75,7 @@ static void anotherStreamWaitsForTheFree(void) {
     OK(cu.cuMemFreeAsync(third, t));
     OK(cu.cuStreamSynchronize(t));
     EXPECT_IS(0, used(pool));
-    EXPECT_IS(16 * MIB, reserved(pool));
+    EXPECT_IS(2 * CHUNK, reserved(pool));
     OK(cu.cuMemPoolDestroy(pool));
 }
 
@@ -81,25 +83,142 @@ static void whatIsBeyondTheThresholdGoesWhenSomebodyWaits(void) {
     use_device(0);
     CUstream s = made_stream();
     CUmemoryPool pool = made_pool_on(0);
-    cuuint64_t keep = 8 * MIB;
+    cuuint64_t keep = CHUNK;
     OK(cu.cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep));
     size_t before = free_memory();
-    CUdeviceptr a = taken(8 * MIB, pool, s), b = taken(16 * MIB, pool, s);
-    EXPECT_IS(24 * MIB, used(pool));
-    EXPECT_IS(24 * MIB, status_of("parkable_bytes"));
+    CUdeviceptr a = taken(8 * MIB, pool, s), b = taken(100 * MIB, pool, s);
+    EXPECT_IS(108 * MIB, used(pool));
+    EXPECT_IS(CHUNK + 100 * MIB, reserved(pool));
+    EXPECT_IS(CHUNK + 100 * MIB, status_of("parkable_bytes"));
     OK(cu.cuMemFreeAsync(b, s));
+    EXPECT_IS(CHUNK, status_of("parkable_bytes")); /* of what nobody uses nothing is parked */
+    OK(cu.cuStreamSynchronize(s));
+    EXPECT_IS(CHUNK, reserved(pool));
     OK(cu.cuMemFreeAsync(a, s));
     OK(cu.cuStreamSynchronize(s));
     EXPECT_IS(0, used(pool));
-    EXPECT_IS(8 * MIB, reserved(pool));
-    EXPECT_IS(before - 8 * MIB, free_memory());
-    OK(cu.cuMemPoolTrimTo(pool, 8 * MIB));
-    EXPECT_IS(8 * MIB, reserved(pool));
+    EXPECT_IS(CHUNK, reserved(pool));
+    EXPECT_IS(before - CHUNK, free_memory());
+    OK(cu.cuMemPoolTrimTo(pool, 2 * MIB)); /* so much at least is kept */
+    EXPECT_IS(CHUNK, reserved(pool));
     OK(cu.cuMemPoolTrimTo(pool, 0));
     EXPECT_IS(0, reserved(pool));
     EXPECT_IS(before, free_memory());
-    EXPECT_IS(24 * MIB, figure(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH));
+    EXPECT_IS(108 * MIB, figure(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH));
+    EXPECT_IS(CHUNK + 100 * MIB, figure(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH));
     OK(cu.cuMemPoolDestroy(pool));
+}
+
+static void aChunkStaysAsLongAsAPartOfItIsUsed(void) {
+    use_device(0);
+    CUstream s = made_stream();
+    CUmemoryPool pool = made_pool_on(0);
+    CUdeviceptr a = taken(8 * MIB, pool, s), b = taken(40 * MIB, pool, s);
+    OK(cu.cuMemFreeAsync(b, s));
+    OK(cu.cuStreamSynchronize(s));
+    EXPECT_IS(8 * MIB, used(pool));
+    EXPECT_IS(CHUNK, reserved(pool));
+    OK(cu.cuMemFreeAsync(a, s));
+    OK(cu.cuStreamSynchronize(s));
+    EXPECT_IS(0, reserved(pool));
+    OK(cu.cuMemPoolDestroy(pool));
+}
+
+static void partsTellOfThemselves(void) {
+    CUdeviceptr base = 0;
+    CUmemoryPool of = NULL;
+    size_t size = 0;
+    use_device(0);
+    CUstream s = made_stream();
+    CUmemoryPool pool = keeping_pool();
+    CUdeviceptr a = taken(3 * MIB, pool, s), b = taken(5 * MIB, pool, s);
+    EXPECT(b == a + 4 * MIB);
+    OK(cu.cuMemGetAddressRange_v2(&base, &size, b + 7));
+    EXPECT(base == b && size == 5 * MIB);
+    OK(cu.cuPointerGetAttribute(&base, CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, a + MIB));
+    EXPECT(base == a);
+    OK(cu.cuPointerGetAttribute(&of, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, b));
+    EXPECT(of == pool);
+    EXPECT_IS(CUDA_ERROR_NOT_FOUND, cu.cuMemGetAddressRange_v2(&base, &size, a + 3 * MIB));
+    EXPECT_IS(CUDA_ERROR_NOT_FOUND, cu.cuMemGetAddressRange_v2(&base, &size, b + 6 * MIB)); /* nobody's */
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemFreeAsync(a + 2 * MIB, s));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemFreeAsync(b + 6 * MIB, s));
+    OK(cu.cuMemFreeAsync(a, s));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemFreeAsync(a, s));
+    EXPECT_IS(CUDA_ERROR_NOT_FOUND, cu.cuMemGetAddressRange_v2(&base, &size, a));
+    OK(cu.cuMemFree_v2(b));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemFree_v2(b));
+    OK(cu.cuCtxSynchronize());
+    OK(cu.cuMemPoolDestroy(pool));
+}
+
+static void sizesThatChangeComeFromOneChunk(void) {
+    unsigned seed = 5;
+    use_device(0);
+    CUstream s = made_stream();
+    CUmemoryPool pool = keeping_pool();
+    for (int i = 0; i < 200; i++) {
+        CUdeviceptr d = taken((size_t)(2 + rand_r(&seed) % 63) * MIB, pool, s);
+        if (i % 16 == 0) OK(spin(s, 1));
+        OK(cu.cuMemFreeAsync(d, s));
+        EXPECT_IS(CHUNK, reserved(pool));
+    }
+    OK(cu.cuStreamSynchronize(s));
+    OK(cu.cuMemPoolDestroy(pool));
+}
+
+static void take_quarters(CUdeviceptr *d, CUmemoryPool pool, CUstream s) {
+    for (int i = 0; i < 4; i++) d[i] = taken(CHUNK / 4, pool, s);
+    EXPECT(d[1] == d[0] + CHUNK / 4 && d[3] == d[2] + CHUNK / 4);
+    EXPECT_IS(CHUNK, reserved(pool));
+}
+
+static void neighboursBecomeOne(void) {
+    CUdeviceptr d[4];
+    use_device(0);
+    CUstream s = made_stream();
+    CUmemoryPool pool = keeping_pool();
+    take_quarters(d, pool, s);
+    OK(spin(s, 50));
+    OK(cu.cuMemFreeAsync(d[2], s));
+    OK(cu.cuMemFreeAsync(d[0], s));
+    OK(cu.cuMemFreeAsync(d[1], s));
+    CUdeviceptr most = taken(3 * CHUNK / 4, pool, s);
+    EXPECT(most == d[0]);
+    OK(cu.cuMemFreeAsync(d[3], s));
+    OK(cu.cuMemFreeAsync(most, s));
+    EXPECT(taken(CHUNK, pool, s) == d[0]);
+    OK(cu.cuStreamSynchronize(s));
+    EXPECT_IS(CHUNK, reserved(pool));
+}
+
+static void whatTwoStreamsFreedIsOneWhenBothAreThere(void) {
+    CUdeviceptr d[4];
+    use_device(0);
+    CUstream s = made_stream(), t = made_stream();
+    CUmemoryPool pool = keeping_pool();
+    take_quarters(d, pool, s);
+    OK(cu.cuStreamSynchronize(s));
+    OK(spin(s, 100));
+    OK(cu.cuMemFreeAsync(d[0], s));
+    OK(cu.cuMemFreeAsync(d[1], t));
+    OK(cu.cuStreamSynchronize(t));
+    CUdeviceptr away = taken(CHUNK / 2, pool, t);
+    EXPECT(away < d[0] || away >= d[0] + CHUNK); /* half of it is not reached */
+    EXPECT(taken(CHUNK / 2, pool, t) == away + CHUNK / 2);
+    EXPECT(taken(CHUNK / 2, pool, s) == d[0]);
+    OK(spin(s, 50));
+    OK(spin(t, 50));
+    OK(cu.cuMemFreeAsync(d[0], s));
+    OK(cu.cuMemFreeAsync(d[2], t));
+    CUdeviceptr part = taken(CHUNK / 4, pool, s); /* what is left of it waits for the stream as before */
+    EXPECT(part == d[0]);
+    OK(cu.cuMemFreeAsync(away, t));
+    CUdeviceptr large = taken(3 * CHUNK / 4, pool, t);
+    EXPECT(large + 3 * CHUNK / 4 <= d[0] || large >= d[0] + CHUNK);
+    EXPECT(taken(CHUNK / 2, pool, t) == away);
+    OK(cu.cuCtxSynchronize());
+    EXPECT(taken(CHUNK / 2, pool, t) == d[1]);
 }
 
 static void aDestroyedPoolsHandleMayComeAgain(void) {
@@ -117,7 +236,7 @@ static void aDestroyedPoolsHandleMayComeAgain(void) {
         OK(cu.cuMemFreeAsync(e, s));
         OK(cu.cuStreamSynchronize(s));
         EXPECT_IS(0, used(next));
-        EXPECT_IS(4 * MIB, reserved(next));
+        EXPECT_IS(CHUNK, reserved(next));
         OK(cu.cuMemPoolDestroy(next));
         OK(cu.cuStreamSynchronize(s));
         EXPECT_IS(before, free_memory());
@@ -143,24 +262,47 @@ static void memoryOfPoolsIsParked(void) {
     use_device(0);
     CUstream s = made_stream();
     CUmemoryPool pool = keeping_pool(), of = NULL;
-    CUdeviceptr d = taken(8 * MIB, pool, s), spare = taken(16 * MIB, pool, s);
+    CUdeviceptr d = taken(8 * MIB, pool, s), spare = taken(80 * MIB, pool, s);
     OK(cu.cuMemFreeAsync(spare, s));
     write_pattern(d, 8 * MIB, 1);
     COMMAND_OK("park");
-    EXPECT_IS(8 * MIB, status_of("parked_bytes")); /* what nobody uses went */
-    EXPECT_IS(8 * MIB, reserved(pool));
+    EXPECT_IS(CHUNK, status_of("parked_bytes")); /* what nobody uses went */
+    EXPECT_IS(CHUNK, reserved(pool));
     OK(cu.cuPointerGetAttribute(&of, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, d + 5));
     EXPECT(of == pool);
     COMMAND_OK("unpark");
     EXPECT_PATTERN(d, 8 * MIB, 1);
-    CUdeviceptr again = taken(16 * MIB, pool, s);
-    OK(cu.cuMemsetD8Async(again, 1, 16 * MIB, s));
+    CUdeviceptr again = taken(80 * MIB, pool, s);
+    OK(cu.cuMemsetD8Async(again, 1, 80 * MIB, s));
     OK(cu.cuMemFreeAsync(again, s));
     OK(cu.cuMemFreeAsync(d, s));
     OK(cu.cuStreamSynchronize(s));
-    EXPECT_IS(24 * MIB, reserved(pool));
+    EXPECT_IS(CHUNK + 80 * MIB, reserved(pool));
     EXPECT_IS(0, used(pool));
     OK(cu.cuMemPoolDestroy(pool));
+}
+
+static void usedPartsAmongFreeOnesAreParked(void) {
+    CUdeviceptr d[8];
+    use_device(0);
+    CUstream s = made_stream();
+    CUmemoryPool pool = keeping_pool();
+    for (unsigned i = 0; i < 8; i++) write_pattern(d[i] = taken(8 * MIB, pool, s), 8 * MIB, i);
+    for (int i = 0; i < 8; i++)
+        if (i == 0 || i == 3 || i == 4 || i == 6) OK(cu.cuMemFreeAsync(d[i], s));
+    for (int round = 0; round < 2; round++) {
+        COMMAND_OK("park");
+        if (round) OK(cu.cuMemFreeAsync(d[2], s));
+        COMMAND_OK("unpark");
+        for (unsigned i = 1; i < 8; i++)
+            if (i == 1 || (i == 2 && !round) || i == 5 || i == 7) EXPECT_PATTERN(d[i], 8 * MIB, i);
+    }
+    EXPECT_IS(24 * MIB, used(pool));
+    EXPECT(taken(24 * MIB, pool, s) == d[2]); /* with what was freed meanwhile */
+    write_pattern(d[2], 24 * MIB, 9);
+    EXPECT_PATTERN(d[1], 8 * MIB, 1);
+    EXPECT_PATTERN(d[5], 8 * MIB, 5);
+    EXPECT_IS(CHUNK, reserved(pool));
 }
 
 static void whatIsFreedWhileParkedDoesNotComeBack(void) {
@@ -169,7 +311,7 @@ static void whatIsFreedWhileParkedDoesNotComeBack(void) {
     CUstream s = made_stream();
     CUmemoryPool pool = keeping_pool();
     size_t before = free_memory();
-    CUdeviceptr a = taken(8 * MIB, pool, s), b = taken(4 * MIB, pool, s);
+    CUdeviceptr a = taken(CHUNK, pool, s), b = taken(4 * MIB, pool, s);
     OK(cu.cuMemAlloc_v2(&d, 4 * MIB));
     write_pattern(b, 4 * MIB, 2);
     COMMAND_OK("park");
@@ -177,7 +319,8 @@ static void whatIsFreedWhileParkedDoesNotComeBack(void) {
     OK(cu.cuMemFreeAsync_ptsz(d, NULL));
     COMMAND_OK("unpark");
     EXPECT_IS(4 * MIB, used(pool));
-    EXPECT_IS(4 * MIB, status_of("parkable_bytes"));
+    EXPECT_IS(CHUNK, reserved(pool));
+    EXPECT_IS(CHUNK, status_of("parkable_bytes"));
     EXPECT_PATTERN(b, 4 * MIB, 2);
     EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemFreeAsync(a, s));
     OK(cu.cuMemFree_v2(b));
@@ -190,21 +333,21 @@ static void sparesOutliveTheirStreamAndTheirContext(void) {
     CUcontext primary = use_device(0), made;
     CUstream s = made_stream(), t = made_stream();
     CUmemoryPool pool = keeping_pool();
-    CUdeviceptr d = taken(8 * MIB, pool, s);
+    CUdeviceptr d = taken(CHUNK, pool, s);
     OK(cu.cuMemFreeAsync(d, s));
     OK(cu.cuStreamDestroy_v2(s));
     OK(cu.cuCtxSynchronize());
-    CUdeviceptr again = taken(8 * MIB, pool, t);
+    CUdeviceptr again = taken(CHUNK, pool, t);
     EXPECT(again == d);
     OK(cu.cuMemFreeAsync(again, t));
     OK(cu.cuCtxCreate_v2(&made, 0, 0));
     CUstream u = made_stream();
-    CUdeviceptr e = taken(16 * MIB, pool, u), f = taken(4 * MIB, pool, u);
+    CUdeviceptr e = taken(80 * MIB, pool, u), f = taken(4 * MIB, pool, u);
     OK(cu.cuMemsetD8Async(f, 'f', 4 * MIB, u));
     OK(cu.cuMemFreeAsync(e, u));
     OK(cu.cuCtxDestroy_v2(made));
     OK(cu.cuCtxSetCurrent(primary));
-    EXPECT(taken(16 * MIB, pool, t) == e);
+    EXPECT(taken(80 * MIB, pool, t) == e);
     COMMAND_OK("park");
     COMMAND_OK("unpark");
     char last = 0;
@@ -336,18 +479,94 @@ static void memoryThatPoolsKeepIsThereForAll(void) {
     EXPECT_IS(CUDA_ERROR_OUT_OF_MEMORY, cu.cuMemAllocFromPoolAsync(&d, 300 * MIB, pool, s));
 }
 
+/* --- against a model --- */
+
+enum { LIVE = 24, STREAMS = 3 };
+struct live { CUdeviceptr at; size_t bytes; unsigned word; };
+static struct live live[LIVE];
+
+static int overlaps_another(CUdeviceptr at, size_t bytes) {
+    for (int i = 0; i < LIVE; i++)
+        if (live[i].at && at < live[i].at + live[i].bytes && live[i].at < at + bytes) return 1;
+    return 0;
+}
+
+static CUdeviceptr word_of(const struct live *l, int which) { return l->at + (which == 0 ? 0 : which == 1 ? l->bytes / 2 / 4 * 4 : l->bytes - 4); }
+
+static void take_one(struct live *l, size_t bytes, unsigned word, CUmemoryPool pool, CUstream s) {
+    CUdeviceptr at = taken(bytes, pool, s);
+    EXPECT(at && !overlaps_another(at, bytes));
+    *l = (struct live){at, bytes, word};
+    for (int which = 0; which < 3; which++) OK(cu.cuMemsetD32Async(word_of(l, which), word, 1, s));
+}
+
+/* What it holds is read in the stream that frees it, and looked at when all is done. */
+static void free_one(struct live *l, unsigned *seen, CUstream s) {
+    for (int which = 0; which < 3; which++) OK(cu.cuMemcpyDtoHAsync_v2(&seen[which], word_of(l, which), 4, s));
+    OK(cu.cuMemFreeAsync(l->at, s));
+    l->at = 0;
+}
+
+static void anyOrderOfStreamsKeepsTheBytes(void) {
+    unsigned seed = 4711, steps = sanitized() ? 400 : 1500, *seen = NULL, *want = calloc(steps + LIVE, sizeof *want), freed = 0;
+    setenv("TORPOR_SIM_DELAY_US", "50", 1);
+    use_device(0);
+    size_t before = free_memory(), most = 0;
+    CUstream s[STREAMS] = {made_stream(), made_stream(), CU_STREAM_PER_THREAD}, its[LIVE];
+    CUmemoryPool pools[2] = {keeping_pool(), made_pool_on(0)};
+    OK(cu.cuMemHostAlloc((void **)&seen, (steps + LIVE) * 3 * sizeof *seen, 0));
+    for (unsigned step = 0; step < steps; step++) {
+        int i = rand_r(&seed) % LIVE, n = rand_r(&seed) % STREAMS;
+        if (!live[i].at) take_one(&live[i], (size_t)(1 + rand_r(&seed) % 16) * 2 * MIB + (size_t)(rand_r(&seed) % 3) * 512, step, pools[rand_r(&seed) % 2], its[i] = s[n]);
+        else {
+            if (its[i] != s[n]) OK(cu.cuStreamSynchronize(its[i])); /* another stream frees it after */
+            want[freed] = live[i].word;
+            free_one(&live[i], seen + 3 * freed++, s[n]);
+        }
+        if (step % 97 == 96) OK(cu.cuStreamSynchronize(s[n]));
+        if (step % 211 == 210) OK(cu.cuMemPoolTrimTo(pools[0], 0));
+        if (step % 300 == 299) {
+            COMMAND_OK("park");
+            COMMAND_OK("unpark");
+        }
+        if (used(pools[0]) > most) most = used(pools[0]);
+    }
+    for (int i = 0; i < LIVE; i++)
+        if (live[i].at) want[freed] = live[i].word, free_one(&live[i], seen + 3 * freed++, its[i]);
+    OK(cu.cuCtxSynchronize());
+    for (unsigned i = 0; i < 3 * freed; i++)
+        if (seen[i] != want[i / 3]) fail_at(__FILE__, __LINE__, "word %u of allocation %u is not what it was", i % 3, want[i / 3]);
+    EXPECT_IS(most, figure(pools[0], CU_MEMPOOL_ATTR_USED_MEM_HIGH));
+    for (int i = 0; i < 2; i++) {
+        EXPECT_IS(0, used(pools[i]));
+        OK(cu.cuMemPoolTrimTo(pools[i], 0));
+        EXPECT_IS(0, reserved(pools[i]));
+        OK(cu.cuMemPoolDestroy(pools[i]));
+    }
+    OK(cu.cuMemFreeHost(seen));
+    free(want);
+    EXPECT_IS(before, free_memory());
+}
+
 int main(void) {
     RUN(theStreamUsesAgainWhatItFreed);
     RUN(anotherStreamWaitsForTheFree);
     RUN(whatIsBeyondTheThresholdGoesWhenSomebodyWaits);
+    RUN(aChunkStaysAsLongAsAPartOfItIsUsed);
+    RUN(partsTellOfThemselves);
+    RUN(sizesThatChangeComeFromOneChunk);
+    RUN(neighboursBecomeOne);
+    RUN(whatTwoStreamsFreedIsOneWhenBothAreThere);
     RUN(aDestroyedPoolsHandleMayComeAgain);
     RUN(plainMemoryIsFreedInAStream);
     RUN(memoryOfPoolsIsParked);
+    RUN(usedPartsAmongFreeOnesAreParked);
     RUN(whatIsFreedWhileParkedDoesNotComeBack);
     RUN(sparesOutliveTheirStreamAndTheirContext);
     RUN(aThreadsOwnStreamIsNotTheNextThreads);
     RUN(threadsAllocateAndFreeAtOnce);
     RUN(peersOfAPoolStayItsPeers);
+    RUN(anyOrderOfStreamsKeepsTheBytes);
     RUN_SIMULATED(memoryThatPoolsKeepIsThereForAll, "takes all of a small device's memory");
     return summary();
 }
