@@ -1,5 +1,4 @@
 #include "marks.h"
-#include "capture.h"
 #include "contexts.h"
 
 #include <stdatomic.h>
