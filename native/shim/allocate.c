@@ -58,7 +58,7 @@ static CUresult make(CUdevice device, size_t bytes, struct piece_of_device *piec
 /* 0: the driver's own allocation is to be made, and its answer counts. */
 static int provided(CUdeviceptr *address, size_t bytes, CUresult *result) {
     struct piece_of_device piece;
-    struct request request = {.bytes = bytes};
+    struct request request = {.bytes = bytes, .number = request_number()};
     CUdevice device;
     if (!address || !allocation_wanted(bytes, &request.context, &device)) return 0;
     if ((*result = capture_permits())) return 1;

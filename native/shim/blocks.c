@@ -1,5 +1,6 @@
 #include "blocks.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,13 @@ static const CUmemGenericAllocationHandle mark = 0x5450000000000000;
 static struct block **named;
 static unsigned named_count = 1, named_room; /* 0 names nothing */
 static unsigned first_free = 1; /* none below it is */
+
+_Atomic uint64_t blocks_returned;
+
+uint64_t request_number(void) {
+    static _Atomic uint64_t numbers;
+    return atomic_fetch_add(&numbers, 1) + 1;
+}
 
 CUmemGenericAllocationHandle block_handle(struct block *block) { return mark | block->index; }
 

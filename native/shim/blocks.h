@@ -42,6 +42,7 @@ struct block {
 /* What the program asked for, where the shim has made it: all zero for the program's own mapping. */
 struct request {
     size_t bytes;
+    uint64_t number;   /* request_number() */
     CUcontext context; /* with which it goes; NULL: with none */
     CUmemoryPool pool;
     int freed;         /* while the gate was closed */
@@ -74,6 +75,11 @@ void mapping_remove(struct mapping *mapping);
 struct block *block_first(void);
 struct mapping *mapping_at(CUdeviceptr address); /* the one that holds the address */
 struct mapping *mapping_next(CUdeviceptr address); /* the first that ends after it */
+
+uint64_t request_number(void); /* another one each time */
+
+/* How often blocks have come back: whoever remembers memory by its identity must not take what came back for what went. */
+extern _Atomic uint64_t blocks_returned;
 
 void blocks_after_fork(void);
 

@@ -5,6 +5,7 @@
 #include "threads.h"
 #include "virtual_memory.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static CUdevice device_of(const struct block *block) { return block->prop.location.id; }
@@ -295,5 +296,6 @@ int parcel_fill(struct parcel *parcel, struct failure *failure) {
     pthread_rwlock_wrlock(&blocks_lock);
     for (size_t i = 0; i < parcel->count && filled; i++) parcel->blocks[i]->parked = NULL;
     pthread_rwlock_unlock(&blocks_lock);
+    if (filled) atomic_fetch_add(&blocks_returned, 1);
     return filled;
 }

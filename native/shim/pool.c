@@ -44,7 +44,7 @@ static int is_of_context(CUstream stream, CUcontext context) {
 
 /* pool: NULL for the device's own. 0: the driver is to answer. */
 static int provided(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstream stream) {
-    struct request request = {.bytes = bytes};
+    struct request request = {.bytes = bytes, .number = request_number()};
     CUcontext context;
     CUdevice device;
     if (!address || !allocation_wanted(bytes, &context, &device) || in_capture(stream) || !is_of_context(stream, context)) return 0;

@@ -6,11 +6,12 @@
 #include "settings.h"
 #include "statistics.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* What the record tells of an address. The rest of its last granule is no part of an allocation, nor is what a pool has to spare. */
 enum found { NOTHING, ALLOCATION, BEYOND, MAPPING };
-struct place { CUdeviceptr base; size_t size; CUdevice device; CUcontext context; CUmemoryPool pool; };
+struct place { CUdeviceptr base; size_t size; CUdevice device; CUcontext context; CUmemoryPool pool; uint64_t number; };
 
 static enum found find(CUdeviceptr address, struct place *place) {
     pthread_rwlock_rdlock(&blocks_lock);
@@ -19,7 +20,7 @@ static enum found find(CUdeviceptr address, struct place *place) {
     const struct request *request = part ? &part->request : m ? &m->request : NULL;
     if (request && request->freed) request = NULL;
     size_t bytes = request ? request->bytes : 0;
-    if (request) *place = (struct place){part ? part->base : m->base, bytes ? bytes : m->size, m->block->prop.location.id, request->context, request->pool};
+    if (request) *place = (struct place){part ? part->base : m->base, bytes ? bytes : m->size, m->block->prop.location.id, request->context, request->pool, request->number};
     pthread_rwlock_unlock(&blocks_lock);
     return !request ? NOTHING : !bytes ? part ? BEYOND : MAPPING : address - place->base < bytes ? ALLOCATION : BEYOND;
 }
@@ -54,11 +55,16 @@ EXPORT CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
     return result;
 }
 
+/* Unlike the driver's own, which are small. */
+static uint64_t identity_of(const struct place *place) { return 1ULL << 62 | atomic_load(&blocks_returned) << 40 | place->number; }
+
 /* What is not the same for an allocation as for a mapping. */
 static int differs(void *data, CUpointer_attribute attribute, const struct place *place) {
     switch ((int)attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT: memcpy(data, &place->context, sizeof place->context); return 1;
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS: memcpy(data, &(int){CU_MEM_ACCESS_FLAGS_PROT_READWRITE}, sizeof(int)); return 1; /* whoever asks */
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: memcpy(data, &place->base, sizeof place->base); return 1; /* not what is reserved */
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID: memcpy(data, &(uint64_t){identity_of(place)}, sizeof(uint64_t)); return 1;
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE: memcpy(data, &place->size, sizeof place->size); return 1;
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE: memcpy(data, &place->pool, sizeof place->pool); return 1;
     default: return 0;
@@ -67,7 +73,7 @@ static int differs(void *data, CUpointer_attribute attribute, const struct place
 
 /* The driver knows nothing of what is parked, so what is asked most is answered here. */
 static int known(void *data, CUpointer_attribute attribute, CUdeviceptr address, enum found found, const struct place *place) {
-    int of_driver = found == MAPPING && (attribute == CU_POINTER_ATTRIBUTE_CONTEXT || attribute == CU_POINTER_ATTRIBUTE_ACCESS_FLAGS);
+    int of_driver = found == MAPPING && (attribute == CU_POINTER_ATTRIBUTE_CONTEXT || attribute == CU_POINTER_ATTRIBUTE_ACCESS_FLAGS || attribute == CU_POINTER_ATTRIBUTE_BUFFER_ID);
     if (!of_driver && differs(data, attribute, place)) return 1;
     switch ((int)attribute) {
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE: memcpy(data, &(unsigned){CU_MEMORYTYPE_DEVICE}, sizeof(unsigned)); return 1;
