@@ -7,6 +7,7 @@
 #include "threads.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <time.h>
 
 /* A context that does not become idle keeps whoever waits for it, so that is a thread of its own. It stays: each thread that calls
@@ -15,6 +16,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int started, waiting; /* waiting: it is to wait, and has not done so yet */
+static _Atomic int wanted; /* somebody still wants to know: the next context may have begun a capture otherwise, which waiting would spoil */
 static CUresult found;
 
 static void init(void) {
@@ -34,7 +36,7 @@ static CUresult wait_for_all(void) {
     CUcontext list[MAX_CONTEXTS];
     CUresult result = CUDA_SUCCESS;
     int count = contexts_list(list);
-    for (int i = 0; i < count && !result; i++) result = wait_for(list[i]);
+    for (int i = 0; i < count && !result && atomic_load(&wanted); i++) result = wait_for(list[i]);
     driver()->cuCtxSetCurrent(NULL);
     return result;
 }
@@ -72,8 +74,10 @@ static enum drained drain(uint64_t until, CUresult *error) {
     found = CUDA_ERROR_OPERATING_SYSTEM;
     if (done && started) {
         waiting = 1;
+        atomic_store(&wanted, 1);
         pthread_cond_broadcast(&changed);
         done = await_waiter(until);
+        atomic_store(&wanted, 0);
     }
     *error = done ? found : CUDA_SUCCESS;
     pthread_mutex_unlock(&mutex);

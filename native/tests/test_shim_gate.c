@@ -341,6 +341,27 @@ static void aThreadThatWaitsMayStillBeWaitedFor(void) {
     }
 }
 
+/* Whoever still waits for the first context, of which nobody wants to know any more, does not go on to the second. */
+static void whoGaveUpWaitingSpoilsNoCapture(void) {
+    CUcontext second = NULL;
+    CUgraph captured = NULL;
+    use_device(0);
+    CUstream busy = made_stream();
+    OK(cu.cuCtxCreate_v2(&second, 0, 0));
+    CUstream s = made_stream();
+    OK(cu.cuCtxPopCurrent_v2(&second));
+    OK(spin(busy, 700));
+    COMMAND_FAILS("busy", "park timeout-ms=50");
+    OK(cu.cuCtxPushCurrent_v2(second));
+    OK(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+    sleep_ms(1000);
+    OK(cu.cuStreamEndCapture(s, &captured));
+    OK(cu.cuGraphDestroy(captured));
+    COMMAND_OK("park");
+    COMMAND_OK("unpark");
+    OK(cu.cuCtxDestroy_v2(second));
+}
+
 int main(void) {
     RUN(workWaitsAndGoesOn);
     RUN(questionsAreAnswered);
@@ -352,5 +373,6 @@ int main(void) {
     RUN(aCopyThatRunsComesFirst);
     RUN(aContextThatFailedIsNotParked);
     RUN(aThreadThatWaitsMayStillBeWaitedFor);
+    RUN(whoGaveUpWaitingSpoilsNoCapture);
     return summary();
 }
