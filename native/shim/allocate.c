@@ -149,7 +149,7 @@ static int freed(CUdeviceptr address, CUresult *result) {
     if (!request) return 0;
     *result = CUDA_SUCCESS;
     if (context && (*result = await(context))) return 1; /* the driver does not wait for what a pool has given either */
-    int found = pooled ? pool_free(address, CU_STREAM_LEGACY) : take(address, &piece);
+    int found = pooled ? pool_free(address, NULL) : take(address, &piece);
     if (!found) *result = CUDA_ERROR_INVALID_VALUE;
     else if (!pooled) kept_put(&piece);
     return 1;

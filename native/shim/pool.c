@@ -108,6 +108,9 @@ static struct part *take_from_program(CUdeviceptr address, struct piece_of_devic
     return *found ? part : NULL;
 }
 
+/* Without a stream the program has waited for whatever used it. */
+static struct mark *marked(CUcontext context, CUstream stream) { return stream ? mark_new(context, stream) : NULL; }
+
 int pool_free(CUdeviceptr address, CUstream stream) {
     struct piece_of_device piece;
     CUcontext context = NULL;
@@ -115,11 +118,11 @@ int pool_free(CUdeviceptr address, CUstream stream) {
     driver()->cuCtxGetCurrent(&context);
     pthread_mutex_lock(&pools_mutex);
     struct part *part = take_from_program(address, &piece, &found);
-    struct mark *mark = part ? mark_new(context, stream) : NULL;
+    struct mark *mark = part ? marked(context, stream) : NULL;
     pthread_mutex_unlock(&pools_mutex);
     if (!part) return found ? drop_waited(&piece, stream), 1 : 0;
     if (mark) mark_record(mark);
-    else driver()->cuStreamSynchronize(stream);
+    else if (stream) driver()->cuStreamSynchronize(stream);
     pthread_mutex_lock(&pools_mutex);
     part_free(part, mark);
     spares_look_for_excess();
