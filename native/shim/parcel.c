@@ -153,6 +153,13 @@ static int sort(struct parcel *parcel, enum direction direction, struct piece *p
     return count;
 }
 
+static uint64_t sum(const struct load *loads, int count) {
+    uint64_t bytes = 0;
+    for (int l = 0; l < count; l++)
+        for (size_t i = 0; i < loads[l].count; i++) bytes += loads[l].pieces[i].bytes;
+    return bytes;
+}
+
 static CUresult carry_all(struct load *loads, int count) {
     CUresult result = CUDA_SUCCESS;
     for (int l = 1; l < count; l++) loads[l].threaded = thread_start_joinable(&loads[l].thread, carry, &loads[l]);
@@ -172,7 +179,9 @@ static int copy(struct parcel *parcel, enum direction direction, char *const *pl
     struct piece *pieces = malloc(count * sizeof *pieces);
     if (!pieces) return failed(failure, "the list of copies", CUDA_ERROR_OUT_OF_MEMORY);
     int opened = open_windows(parcel, failure);
-    CUresult result = opened ? carry_all(loads, sort(parcel, direction, pieces, places, loads)) : CUDA_SUCCESS;
+    int devices = opened ? sort(parcel, direction, pieces, places, loads) : 0;
+    CUresult result = carry_all(loads, devices);
+    parcel->copied = sum(loads, devices);
     if (opened) close_windows(parcel);
     free(pieces);
     return result ? failed(failure, "a copy", result) : opened;

@@ -9,6 +9,7 @@ struct parcel {
     struct block **blocks;
     size_t count;
     uint64_t bytes;
+    uint64_t copied; /* of the last copy: what is free within a pool's chunk is not */
 };
 
 /* What the driver refused, or how much of a device's memory is missing. */

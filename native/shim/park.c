@@ -140,10 +140,10 @@ static int park(uint64_t timeout_ms, const char *path, struct answer *answer) {
     limits_lower();
     times.gone = clock_ns();
     count_passage(PARKED, parcel.bytes, times.gone - times.begun);
-    say_ok(answer, "bytes=%llu blocks=%llu left_bytes=%llu wait_seconds=%.6f arena_seconds=%.6f copy_seconds=%.6f release_seconds=%.6f seconds=%.6f gbps=%.2f",
-           (unsigned long long)parcel.bytes, (unsigned long long)parcel.count, (unsigned long long)blocks_extent().left, seconds(prepared, times.shut),
+    say_ok(answer, "bytes=%llu copied_bytes=%llu blocks=%llu left_bytes=%llu wait_seconds=%.6f arena_seconds=%.6f copy_seconds=%.6f release_seconds=%.6f seconds=%.6f gbps=%.2f",
+           (unsigned long long)parcel.bytes, (unsigned long long)parcel.copied, (unsigned long long)parcel.count, (unsigned long long)blocks_extent().left, seconds(prepared, times.shut),
            seconds(times.begun, prepared) + seconds(times.shut, times.ready), seconds(times.ready, times.copied), seconds(times.copied, times.gone),
-           seconds(times.begun, times.gone), rate(parcel.bytes, times.ready, times.copied));
+           seconds(times.begun, times.gone), rate(parcel.copied, times.ready, times.copied));
     return 1;
 }
 
@@ -182,14 +182,14 @@ static int move_in(struct times *times, struct answer *answer) {
 static int unpark(struct answer *answer) {
     struct times times = {.begun = clock_ns()};
     if (!move_in(&times, answer)) return 0;
-    uint64_t bytes = parcel.bytes, count = parcel.count;
+    uint64_t bytes = parcel.bytes, copied = parcel.copied, count = parcel.count;
     parcel_forget(&parcel);
     reopen();
     arena_done();
     times.gone = clock_ns();
     count_passage(UNPARKED, bytes, times.gone - times.begun);
-    say_ok(answer, "bytes=%llu blocks=%llu map_seconds=%.6f copy_seconds=%.6f seconds=%.6f gbps=%.2f", (unsigned long long)bytes, (unsigned long long)count,
-           seconds(times.begun, times.ready), seconds(times.ready, times.copied), seconds(times.begun, times.gone), rate(bytes, times.ready, times.copied));
+    say_ok(answer, "bytes=%llu copied_bytes=%llu blocks=%llu map_seconds=%.6f copy_seconds=%.6f seconds=%.6f gbps=%.2f", (unsigned long long)bytes, (unsigned long long)copied, (unsigned long long)count,
+           seconds(times.begun, times.ready), seconds(times.ready, times.copied), seconds(times.begun, times.gone), rate(copied, times.ready, times.copied));
     return 1;
 }
 

@@ -291,7 +291,9 @@ static void usedPartsAmongFreeOnesAreParked(void) {
     for (int i = 0; i < 8; i++)
         if (i == 0 || i == 3 || i == 4 || i == 6) OK(cu.cuMemFreeAsync(d[i], s));
     for (int round = 0; round < 2; round++) {
-        COMMAND_OK("park");
+        const char *parked = command("park");
+        EXPECT_IS(CHUNK, number_of(parked, "bytes"));
+        EXPECT_IS(32 * MIB, number_of(parked, "copied_bytes"));
         if (round) OK(cu.cuMemFreeAsync(d[2], s));
         COMMAND_OK("unpark");
         for (unsigned i = 1; i < 8; i++)
