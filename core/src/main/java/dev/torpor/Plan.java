@@ -133,4 +133,25 @@ record Plan(
         return new Standing(start.driver(), unknown || start.isMoving() ? ProcessState.PARKED : start.shim())
                 .path(new Standing(ProcessState.RUNNING, ProcessState.RUNNING));
     }
+
+    /** What to do where no steps lead on. */
+    String advice(Standing start) {
+        ProcessState state = start.state();
+        if (state.equals(ProcessState.FAILED)) {
+            return "an earlier transition failed for good: end the process and start it again";
+        }
+        if (!state.isKnown()) {
+            return "this version of Torpor does not know that state: leave the process to what brought it there";
+        }
+        if (state.equals(goal)) {
+            return "there is nothing to do";
+        }
+        if (start.isMoving()) {
+            return "wait until that is done";
+        }
+        if (needsShim() && state.equals(ProcessState.LOCKED)) {
+            return "unlock it first";
+        }
+        return undo || state.equals(ProcessState.CHECKPOINTED) ? "resume it first" : "suspend it first";
+    }
 }

@@ -26,6 +26,15 @@ record Standing(ProcessState driver, ProcessState shim) {
         return shim.equals(ProcessState.PARKING) || shim.equals(ProcessState.UNPARKING);
     }
 
+    /** For a message, which begins with a blank: where it stands now, after it stood somewhere else or there. */
+    String sentence(Standing before) {
+        if (state().equals(ProcessState.UNKNOWN)) {
+            return " Its state is unknown.";
+        }
+        String asWell = parked() && !state().equals(ProcessState.PARKED) ? ", and parked" : "";
+        return equals(before) ? " It is still " + state() + asWell + "." : " It is " + state() + " now" + asWell + ".";
+    }
+
     Standing after(Step step) {
         return step.byShim() ? new Standing(driver, step.to()) : new Standing(step.to(), shim);
     }

@@ -382,25 +382,10 @@ final class Transition implements AutoCloseable {
     }
 
     private TorporException wrongState() {
-        ProcessState state = start.state();
-        String advice;
-        if (state.equals(ProcessState.FAILED)) {
-            advice = "an earlier transition failed for good: end the process and start it again";
-        } else if (!state.isKnown()) {
-            advice = "this version of Torpor does not know that state: leave the process to what brought it there";
-        } else if (state.equals(plan.goal())) {
-            advice = "there is nothing to do";
-        } else if (start.isMoving()) {
-            advice = "wait until that is done";
-        } else if (plan.needsShim() && state.equals(ProcessState.LOCKED)) {
-            advice = "unlock it first";
-        } else {
-            advice = plan.undo() || state.equals(ProcessState.CHECKPOINTED) ? "resume it first" : "suspend it first";
-        }
         return new TorporException(
                 Problem.WRONG_STATE,
-                "Process " + pid + " is " + state + ", and " + plan.operation() + " does not begin there: " + advice
-                        + ".");
+                "Process " + pid + " is " + start.state() + ", and " + plan.operation() + " does not begin there: "
+                        + plan.advice(start) + ".");
     }
 
     /** Back to the state before, from wherever the failure is said to have left the process, or else from the last step done. */
@@ -472,15 +457,7 @@ final class Transition implements AutoCloseable {
     }
 
     private String stands() {
-        if (!preflight.alive()) {
-            return "";
-        }
-        ProcessState state = end.state();
-        if (state.equals(ProcessState.UNKNOWN)) {
-            return " Its state is unknown.";
-        }
-        String parked = end.parked() && !state.equals(ProcessState.PARKED) ? ", and parked" : "";
-        return end.equals(start) ? " It is still " + state + parked + "." : " It is " + state + " now" + parked + ".";
+        return preflight.alive() ? end.sentence(start) : "";
     }
 
     private TorporException unresponsive(Step step) {

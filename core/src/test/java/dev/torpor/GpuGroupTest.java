@@ -1,8 +1,8 @@
 package dev.torpor;
 
+import static dev.torpor.Failures.failure;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
-import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
 import dev.torpor.driver.CudaResult;
@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -38,13 +37,6 @@ class GpuGroupTest {
     @AfterEach
     void end() {
         sleepers.forEach(Process::destroyForcibly);
-    }
-
-    private static TorporException failure(Problem problem, ThrowingCallable call) {
-        TorporException e = catchThrowableOfType(TorporException.class, call);
-        assertThat(e).as("a failure").isNotNull();
-        assertThat(e.problem()).as(e.getMessage()).isEqualTo(problem);
-        return e;
     }
 
     private void assertStates(ProcessState... states) {

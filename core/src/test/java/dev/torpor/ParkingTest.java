@@ -1,8 +1,9 @@
 package dev.torpor;
 
+import static dev.torpor.Failures.failure;
+import static dev.torpor.Failures.names;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
-import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.torpor.driver.CudaResult;
 import java.io.IOException;
@@ -10,7 +11,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -43,17 +43,6 @@ class ParkingTest {
     @AfterEach
     void end() {
         shim.close();
-    }
-
-    private static TorporException failure(Problem problem, ThrowingCallable call) {
-        TorporException e = catchThrowableOfType(TorporException.class, call);
-        assertThat(e).as("a failure").isNotNull();
-        assertThat(e.problem()).as(e.getMessage()).isEqualTo(problem);
-        return e;
-    }
-
-    private static List<String> names(List<Phase> phases) {
-        return phases.stream().map(Phase::name).toList();
     }
 
     private void assertStands(ProcessState driverState, String shimState) {

@@ -1,8 +1,8 @@
 package dev.torpor;
 
+import static dev.torpor.Failures.failure;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
-import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -34,14 +33,6 @@ class ShimControlTest {
     @AfterEach
     void end() {
         fake.close();
-    }
-
-    private static TorporException failure(Problem problem, ThrowingCallable call) {
-        TorporException e = catchThrowableOfType(TorporException.class, call);
-        assertThat(e).as("a failure").isNotNull();
-        assertThat(e.problem()).as(e.getMessage()).isEqualTo(problem);
-        assertThat(e.getMessage()).endsWith(".").doesNotContain("\n").doesNotContain("..");
-        return e;
     }
 
     @Test

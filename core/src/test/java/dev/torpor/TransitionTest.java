@@ -1,11 +1,12 @@
 package dev.torpor;
 
+import static dev.torpor.Failures.failure;
+import static dev.torpor.Failures.names;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.torpor.driver.CudaResult;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import net.jqwik.api.Arbitraries;
@@ -18,17 +19,6 @@ import org.junit.jupiter.api.Test;
 
 class TransitionTest {
     private final FakeDriver fake = new FakeDriver();
-
-    private static TorporException failure(Problem problem, ThrowingCallable call) {
-        TorporException e = catchThrowableOfType(TorporException.class, call);
-        assertThat(e).as("a failure").isNotNull();
-        assertThat(e.problem()).as(e.getMessage()).isEqualTo(problem);
-        return e;
-    }
-
-    private static List<String> names(List<Phase> phases) {
-        return phases.stream().map(Phase::name).toList();
-    }
 
     @Test
     void aSuspendReportsItsSteps() {

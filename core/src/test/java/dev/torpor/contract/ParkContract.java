@@ -1,5 +1,6 @@
 package dev.torpor.contract;
 
+import static dev.torpor.Failures.names;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.torpor.GpuGroup;
@@ -47,10 +48,6 @@ public abstract class ParkContract extends TypedContract {
 
     private Target start(String... arguments) {
         return start(ShimOptions.defaults(), Map.of(), arguments);
-    }
-
-    private static List<String> names(List<Phase> phases) {
-        return phases.stream().map(Phase::name).toList();
     }
 
     @Test

@@ -1,10 +1,8 @@
 package dev.torpor.contract;
 
-import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.catchThrowableOfType;
-
 import dev.torpor.Cuda;
 import dev.torpor.CudaOptions;
+import dev.torpor.Failures;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -52,10 +50,7 @@ abstract class TypedContract {
     }
 
     static TorporException failure(Problem problem, ThrowingCallable call) {
-        TorporException e = catchThrowableOfType(TorporException.class, call);
-        assertThat(e).as("a failure").isNotNull();
-        assertThat(e.problem()).as(e.getMessage()).isEqualTo(problem);
-        return e;
+        return Failures.failure(problem, call);
     }
 
     long freeBytes() {
