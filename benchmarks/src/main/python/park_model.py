@@ -93,15 +93,7 @@ class Program:
         self.reference = self.results()
 
     def capture(self):
-        torch = self.torch
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            torch.relu(self.input @ self.input)  # before a capture, as PyTorch wants it
-        torch.cuda.current_stream().wait_stream(side)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.output = torch.relu(self.input @ self.input)
+        self.graph, self.output = parking.captured(self.torch, lambda: self.torch.relu(self.input @ self.input))
 
     def sum(self):
         total = self.torch.zeros((), dtype=self.torch.int64, device="cuda")

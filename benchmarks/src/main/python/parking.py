@@ -376,3 +376,16 @@ def commands():
 def told_something():
     """Whether a command waits; nothing may be left in Python's buffer, so commands come one by one."""
     return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
+def captured(torch, work):
+    """A graph of the work, and where its result will be."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        work()  # before a capture, as PyTorch wants it
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = work()
+    return graph, result

@@ -40,17 +40,7 @@ final class CheckpointReport {
     }
 
     Report report() {
-        List<String> command = List.of(
-                Kit.java(),
-                "-XX:+UseSerialGC",
-                "--enable-native-access=ALL-UNNAMED",
-                "-Dtorpor.native=" + Kit.natives(),
-                "-Dtorpor.bench.native=" + Kit.natives(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                CheckpointRounds.class.getName(),
-                Long.toString(memory),
-                Integer.toString(1 + rounds));
+        List<String> command = Kit.command(CheckpointRounds.class, memory, 1 + rounds);
         Child.output(command, run.environment()).lines().forEach(this::take);
         for (String when : List.of(FIRST, LATER)) {
             VARIANTS.forEach(variant -> row(when, variant));

@@ -48,6 +48,23 @@ final class Kit {
         return Path.of(System.getProperty("java.home"), "bin", "java").toString();
     }
 
+    /** Runs another of these programs in a JVM of its own. */
+    static List<String> command(Class<?> program, Object... arguments) {
+        List<String> words = new ArrayList<>(List.of(
+                java(),
+                "-XX:+UseSerialGC",
+                "--enable-native-access=ALL-UNNAMED",
+                "-Dtorpor.native=" + natives(),
+                "-Dtorpor.bench.native=" + natives(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                program.getName()));
+        for (Object argument : arguments) {
+            words.add(argument.toString());
+        }
+        return words;
+    }
+
     private static Path there(Path path) {
         if (!Files.exists(path)) {
             throw new IllegalStateException(

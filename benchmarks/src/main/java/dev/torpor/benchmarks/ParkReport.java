@@ -75,21 +75,8 @@ final class ParkReport {
     }
 
     Report report() {
-        List<String> command = new ArrayList<>(List.of(
-                Kit.java(),
-                "-XX:+UseSerialGC",
-                "--enable-native-access=ALL-UNNAMED",
-                "-Dtorpor.native=" + Kit.natives(),
-                "-Dtorpor.bench.native=" + Kit.natives(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                ParkRounds.class.getName(),
-                Integer.toString(rounds),
-                Long.toString(memory),
-                Long.toString(memory)));
-        for (long size : quick ? List.of(2 * memory, 4 * memory) : List.of(MIDDLE, 2 * MIDDLE)) {
-            command.add(Long.toString(size));
-        }
+        long more = quick ? 2 * memory : MIDDLE;
+        List<String> command = Kit.command(ParkRounds.class, rounds, memory, memory, more, 2 * more);
         Child.output(command, run.environment()).lines().forEach(this::take);
         turns.keySet().forEach(this::row);
         goals();

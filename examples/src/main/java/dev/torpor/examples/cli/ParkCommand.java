@@ -16,22 +16,13 @@ import picocli.CommandLine.Mixin;
                 "Moves the memory of running processes to the host, and leaves their contexts on the GPU; takes the shim.")
 final class ParkCommand extends TransitionCommand {
     @Mixin
-    private final LockTimeout lockTimeout = new LockTimeout();
-
-    @Mixin
-    private final ArenaOption arena = new ArenaOption();
-
-    @Mixin
-    private final StepTimeout stepTimeout = new StepTimeout();
-
-    @Mixin
-    private final MemoryCheck memoryCheck = new MemoryCheck();
+    private final SuspendOptions suspend = new SuspendOptions();
 
     private Suspend options = Suspend.to(Level.PARK);
 
     @Override
     void prepare(Cuda cuda) {
-        options = arena.on(memoryCheck.on(stepTimeout.on(lockTimeout.on(options))), line());
+        options = suspend.on(options, line());
     }
 
     @Override

@@ -29,19 +29,10 @@ final class SuspendCommand extends TransitionCommand {
     private Level level = Level.CHECKPOINT;
 
     @Mixin
-    private final LockTimeout lockTimeout = new LockTimeout();
-
-    @Mixin
     private final DriverOnly driverOnly = new DriverOnly();
 
     @Mixin
-    private final ArenaOption arena = new ArenaOption();
-
-    @Mixin
-    private final StepTimeout stepTimeout = new StepTimeout();
-
-    @Mixin
-    private final MemoryCheck memoryCheck = new MemoryCheck();
+    private final SuspendOptions suspend = new SuspendOptions();
 
     private Suspend options = Suspend.to(Level.CHECKPOINT);
 
@@ -59,7 +50,7 @@ final class SuspendCommand extends TransitionCommand {
 
     @Override
     void prepare(Cuda cuda) {
-        options = arena.on(memoryCheck.on(stepTimeout.on(lockTimeout.on(Suspend.to(level)))), line());
+        options = suspend.on(Suspend.to(level), line());
         try {
             options = driverOnly.on(options);
         } catch (IllegalArgumentException e) {

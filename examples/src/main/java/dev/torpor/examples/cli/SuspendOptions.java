@@ -1,0 +1,24 @@
+package dev.torpor.examples.cli;
+
+import dev.torpor.Suspend;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
+
+/** What can be said of any way to put a process to sleep. */
+final class SuspendOptions {
+    @Mixin
+    private final LockTimeout lockTimeout = new LockTimeout();
+
+    @Mixin
+    private final ArenaOption arena = new ArenaOption();
+
+    @Mixin
+    private final StepTimeout stepTimeout = new StepTimeout();
+
+    @Mixin
+    private final MemoryCheck memoryCheck = new MemoryCheck();
+
+    Suspend on(Suspend options, CommandLine line) {
+        return arena.on(memoryCheck.on(stepTimeout.on(lockTimeout.on(options))), line);
+    }
+}
