@@ -3,6 +3,7 @@
  * {@code dev.torpor.ffm} or {@code dev.torpor.jna}.
  */
 module dev.torpor {
+    requires com.google.gson;
     requires static transitive org.jspecify;
     requires dev.torpor.natives;
 

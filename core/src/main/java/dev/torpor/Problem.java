@@ -42,6 +42,12 @@ public enum Problem {
     SHIM,
     /** The file that a process is to be parked into cannot be made, or there is no room for it. */
     ARENA,
+    /** A program that the call runs (CRIU, podman, nvidia-cuda-mps-control) is not here, or too old. */
+    TOOL_MISSING,
+    /** A program that the call has run failed; the message has its words. */
+    TOOL,
+    /** A snapshot is unfinished, damaged, of another version, or does not fit this host; or its folder cannot be written. */
+    SNAPSHOT,
     /** A call of the driver failed for another reason, which the message has in the driver's words. */
     DRIVER
 }

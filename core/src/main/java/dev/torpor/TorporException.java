@@ -11,7 +11,8 @@ public final class TorporException extends RuntimeException {
     private final int cudaResult;
     private final transient @Nullable Report report;
 
-    TorporException(Problem problem, String message) {
+    /** One that no step of the driver has to do with. For the library's own packages. */
+    public TorporException(Problem problem, String message) {
         this(problem, 0, message, null);
     }
 

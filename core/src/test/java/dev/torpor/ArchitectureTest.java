@@ -34,11 +34,11 @@ class ArchitectureTest {
     }
 
     @Test
-    void coreNeedsNothingButJava() {
+    void coreNeedsNothingButJavaAndGson() {
         classes()
                 .should()
                 .onlyDependOnClassesThat()
-                .resideInAnyPackage("java..", "dev.torpor..", "org.jspecify..")
+                .resideInAnyPackage("java..", "dev.torpor..", "org.jspecify..", "com.google.gson..")
                 .check(CORE);
     }
 }

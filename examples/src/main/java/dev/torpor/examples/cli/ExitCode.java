@@ -41,7 +41,9 @@ enum ExitCode {
     RESTORE_FAILED(9, "the driver refused to restore the process", Problem.RESTORE_FAILED),
     UNRESPONSIVE(10, "the driver or the shim did not return in time", Problem.UNRESPONSIVE),
     DRIVER(11, "a call of the driver failed for another reason", Problem.DRIVER),
-    NO_SHIM(12, "the shim cannot be used, is not there, or makes no sense", Problem.NO_SHIM, Problem.SHIM);
+    NO_SHIM(12, "the shim cannot be used, is not there, or makes no sense", Problem.NO_SHIM, Problem.SHIM),
+    TOOL(13, "a program that is needed is missing or failed", Problem.TOOL_MISSING, Problem.TOOL),
+    SNAPSHOT(14, "a snapshot is unfinished, damaged, or does not fit this host", Problem.SNAPSHOT);
 
     private final int code;
     private final String meaning;

@@ -1,0 +1,166 @@
+package dev.torpor.tools;
+
+import dev.torpor.Problem;
+import dev.torpor.TorporException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A program to run to its end, or to be killed after a time. What it says goes through files: one that leaves a daemon behind would
+ * hold a pipe open for as long as that lives.
+ */
+public final class Command {
+    private static final int LONGEST_OUTPUT = 16 << 20;
+
+    private final ProcessBuilder builder;
+    private String input = "";
+
+    private Command(List<String> words) {
+        builder = new ProcessBuilder(new ArrayList<>(words));
+    }
+
+    /** The program and its arguments. */
+    public static Command of(List<String> words) {
+        return new Command(words);
+    }
+
+    /** Where a program is, in the folders of PATH and then in others; empty if nowhere. */
+    public static Optional<Path> find(String program, String... otherFolders) {
+        List<String> folders =
+                new ArrayList<>(List.of(System.getenv().getOrDefault("PATH", "").split(":", -1)));
+        folders.addAll(List.of(otherFolders));
+        for (String folder : folders) {
+            Path file = Path.of(folder.isEmpty() ? "." : folder, program);
+            if (Files.isRegularFile(file) && Files.isExecutable(file)) {
+                return Optional.of(file.toAbsolutePath());
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** Variables in addition to those of this process. */
+    public Command environment(Map<String, String> variables) {
+        builder.environment().putAll(variables);
+        return this;
+    }
+
+    /** What it reads. Default: nothing. */
+    public Command input(String text) {
+        input = text;
+        return this;
+    }
+
+    /**
+     * Runs it. An interrupt of the caller is kept for later.
+     *
+     * @param limit after this time it is killed
+     * @throws TorporException {@link Problem#TOOL_MISSING} if it cannot be started
+     */
+    public Ended run(Duration limit) {
+        try {
+            Path said = Files.createTempFile("torpor-", ".out");
+            Path errors = Files.createTempFile("torpor-", ".err");
+            try {
+                Process process = start(said, errors);
+                boolean inTime = await(process, limit);
+                if (!inTime) {
+                    process.destroyForcibly();
+                    await(process, Duration.ofDays(1));
+                }
+                return new Ended(inTime, process.exitValue(), read(said), read(errors));
+            } finally {
+                Files.delete(said);
+                Files.delete(errors);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("the temporary files of " + name() + " failed", e);
+        }
+    }
+
+    private Process start(Path said, Path errors) throws IOException {
+        Process process;
+        try {
+            process = builder.redirectOutput(said.toFile())
+                    .redirectError(errors.toFile())
+                    .start();
+        } catch (IOException e) {
+            throw new TorporException(
+                    Problem.TOOL_MISSING, name() + " cannot be started: " + e.getMessage() + ". Install it.");
+        }
+        try (OutputStream to = process.getOutputStream()) {
+            to.write(input.getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            return process; // it has ended without reading all of it
+        }
+        return process;
+    }
+
+    private static boolean await(Process process, Duration limit) {
+        long deadline = System.nanoTime() + limit.toNanos();
+        boolean interrupted = false;
+        try {
+            while (true) {
+                try {
+                    return process.waitFor(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    private static String read(Path file) throws IOException {
+        try (InputStream from = Files.newInputStream(file)) {
+            return new String(from.readNBytes(LONGEST_OUTPUT), StandardCharsets.UTF_8);
+        }
+    }
+
+    private String name() {
+        return builder.command().get(0);
+    }
+
+    /** Like {@code criu dump -t 4711}. */
+    @Override
+    public String toString() {
+        return String.join(" ", builder.command());
+    }
+
+    /**
+     * How a program ended.
+     *
+     * @param inTime false if it was killed since it took too long
+     * @param status its exit status; 128 and the signal's number if one killed it
+     * @param output what it said
+     * @param errors what it complained of
+     */
+    public record Ended(boolean inTime, int status, String output, String errors) {
+        /** Whether it ended by itself, and well. */
+        public boolean good() {
+            return inTime && status == 0;
+        }
+
+        /** The last thing it complained of, or else said, on one line, for a sentence; empty if it was silent. */
+        public String lastWords() {
+            String text = errors.isBlank() ? output : errors;
+            List<String> lines = text.strip().lines().toList();
+            String last = lines.isEmpty() ? "" : lines.get(lines.size() - 1).strip();
+            String printable = last.replaceAll("\\p{Cntrl}", "?");
+            return printable.length() > 400 ? printable.substring(0, 400) + "…" : printable;
+        }
+    }
+}
