@@ -205,7 +205,7 @@ static int take_next(CUdeviceptr *from, int (*matches)(const struct mapping *, c
     while (m && !matches(m, argument)) m = mapping_next(m->base + m->size);
     if (m) {
         *from = m->base + m->size;
-        dropped->parked = m->block->parked != NULL;
+        dropped->parked = m->block->parked;
         piece_unregister(m, &dropped->piece);
     }
     pthread_rwlock_unlock(&blocks_lock);

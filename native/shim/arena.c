@@ -17,6 +17,7 @@ static _Atomic size_t size;
 static size_t touched;
 static struct populating populating;
 static char file[PATH_MAX]; /* empty: anonymous */
+static int detached;        /* the file is somebody else's, and not mapped any more */
 
 char *arena_base(void) { return base; }
 size_t arena_size(void) { return atomic_load(&size); }
@@ -36,7 +37,20 @@ size_t arena_release(void) {
     return was;
 }
 
+void arena_detach(void) {
+    if (!*file) return;
+    real_munmap(base, size);
+    base = NULL;
+    touched = 0;
+    atomic_store(&size, 0);
+    detached = 1;
+}
+
+const char *arena_detached(void) { return detached ? file : NULL; }
+
 void arena_done(void) {
+    if (detached) *file = 0;
+    detached = 0;
     if (*file || !settings()->arena_keep) arena_release();
 }
 
@@ -98,4 +112,5 @@ void arena_after_fork(void) {
     touched = 0;
     atomic_store(&size, 0);
     *file = 0;
+    detached = 0;
 }

@@ -207,7 +207,7 @@ void chunk_drop(struct chunk *c) {
     struct piece_of_device piece;
     pthread_rwlock_wrlock(&blocks_lock);
     struct mapping *m = mapping_at(c->base);
-    int parked = m->block->parked != NULL;
+    int parked = m->block->parked;
     piece_unregister(m, &piece);
     pthread_rwlock_unlock(&blocks_lock);
     if (parked) piece_free_address(&piece);

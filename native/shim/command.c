@@ -31,30 +31,51 @@ static int take_timeout(const char *text, uint64_t *milliseconds) {
     return isdigit((unsigned char)*text) && !errno && !*end && *milliseconds <= longest_timeout_ms;
 }
 
-/* arena= takes the rest of the line: a path may hold blanks. */
-static void park(char *arguments, struct answer *answer) {
-    static const char arena_is[] = "arena=", timeout_is[] = "timeout-ms=";
-    uint64_t timeout = usual_timeout_ms;
-    const char *path = NULL;
-    while (arguments && *arguments && !path) {
-        if (!strncmp(arguments, arena_is, sizeof arena_is - 1)) {
-            path = arguments + sizeof arena_is - 1;
-            break;
-        }
-        char *word = strsep(&arguments, " ");
-        if (!*word) continue;
-        if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N and arena=PATH, not ", word);
-        if (!take_timeout(word + sizeof timeout_is - 1, &timeout)) return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1);
+struct request { uint64_t timeout; int timed, keep; const char *path; };
+
+/* One word of a command, or the rest of the line, as a path may hold blanks. 0: it is none that is known. */
+static int take_word(char **arguments, struct request *request, struct answer *answer) {
+    static const char arena_is[] = "arena=", timeout_is[] = "timeout-ms=", keep_is[] = "keep=1";
+    if (!strncmp(*arguments, arena_is, sizeof arena_is - 1)) {
+        request->path = *arguments + sizeof arena_is - 1;
+        *arguments = NULL;
+        if (*request->path == '/' && strlen(request->path) < PATH_MAX) return 1;
+        return refuse(answer, "argument", "arena wants an absolute path, not ", request->path), 0;
     }
-    if (path && (*path != '/' || strlen(path) >= PATH_MAX)) return refuse(answer, "argument", "arena wants an absolute path, not ", path);
-    park_park(timeout, path, answer);
+    char *word = strsep(arguments, " ");
+    if (!*word) return 1;
+    if (!strcmp(word, keep_is)) return request->keep = 1;
+    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=1 and arena=PATH, unpark arena=PATH, and neither ", word), 0;
+    if (take_timeout(word + sizeof timeout_is - 1, &request->timeout)) return request->timed = 1;
+    return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1), 0;
+}
+
+static int take_words(char *arguments, struct request *request, struct answer *answer) {
+    while (arguments && *arguments)
+        if (!take_word(&arguments, request, answer)) return 0;
+    return 1;
+}
+
+static void park(char *arguments, struct answer *answer) {
+    struct request request = {.timeout = usual_timeout_ms};
+    if (!take_words(arguments, &request, answer)) return;
+    if (request.keep && !request.path) return refuse(answer, "argument", "keep=1 keeps a file: name one with arena=PATH.", "");
+    park_park(request.timeout, request.path, request.keep, answer);
+}
+
+static void unpark(char *arguments, struct answer *answer) {
+    struct request request = {0};
+    if (!take_words(arguments, &request, answer)) return;
+    if (request.keep || request.timed) return refuse(answer, "argument", "unpark takes arena=PATH alone.", "");
+    park_unpark(request.path, answer);
 }
 
 static void run(const char *name, char *arguments, struct answer *answer) {
     static const struct { const char *name; void (*run)(struct answer *answer); } plain[] = {
-        {"status", park_status}, {"prepare", park_prepare}, {"unpark", park_unpark}, {"release", park_release},
+        {"status", park_status}, {"prepare", park_prepare}, {"release", park_release},
     };
     if (!strcmp(name, "park")) return park(arguments, answer);
+    if (!strcmp(name, "unpark")) return unpark(arguments, answer);
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
         if (!strcmp(name, plain[i].name)) return arguments ? refuse(answer, "argument", name, " takes no arguments") : plain[i].run(answer);
     refuse(answer, "unknown", "the commands are status, prepare, park, unpark, release and stats, not ", name);

@@ -30,7 +30,7 @@ static enum reason sort(const struct copy *copy, enum direction *direction) {
 
 static struct piece piece_of(const struct copy *copy, enum direction direction) {
     CUdeviceptr device = direction == TO_DEVICE ? copy->to : copy->from, host = direction == TO_DEVICE ? copy->from : copy->to;
-    return (struct piece){device, (char *)(uintptr_t)host, copy->bytes};
+    return (struct piece){.device = device, .host = (char *)(uintptr_t)host, .bytes = copy->bytes};
 }
 
 static int in_capture(const struct copy *copy) {

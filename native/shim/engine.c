@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 #include "engine.h"
+#include "pages.h"
 
 #include <stdlib.h>
 #include <time.h>
 
 enum { MAX_RINGS = 64 };
+enum { BUFFER = 4 << 20 };   /* for what the driver copies out of a file */
 enum { GAIN = 5 };           /* how many times as fast the engine is as the driver, about */
 enum { EXIT_SECONDS = 2 };   /* how long the end of the process waits for copies */
 
@@ -129,11 +131,27 @@ int engine_copy(struct ring *ring, CUcontext context, enum direction direction, 
     return copied;
 }
 
+/* What no ring can bring, through a little of the process's own memory. */
+static CUresult from_file(const struct piece *piece) {
+    size_t part = BUFFER;
+    CUresult result = CUDA_SUCCESS;
+    char *buffer = pages_map(BUFFER);
+    if (!buffer) return CUDA_ERROR_OUT_OF_MEMORY;
+    for (size_t done = 0; done < piece->bytes && !result; done += part) {
+        if (part > piece->bytes - done) part = piece->bytes - done;
+        if (!stored_read(piece->file, buffer, piece->offset + done, part)) result = CUDA_ERROR_OPERATING_SYSTEM;
+        else result = driver()->cuMemcpyHtoD_v2(piece->device + done, buffer, part);
+    }
+    real_munmap(buffer, BUFFER);
+    return result;
+}
+
 static CUresult by_driver(enum direction direction, const struct piece *pieces, size_t count) {
     const struct driver *d = driver();
     CUresult result = CUDA_SUCCESS;
     for (size_t i = 0; i < count && !result; i++)
-        if (direction == TO_DEVICE) result = d->cuMemcpyHtoD_v2(pieces[i].device, pieces[i].host, pieces[i].bytes);
+        if (pieces[i].file) result = from_file(&pieces[i]);
+        else if (direction == TO_DEVICE) result = d->cuMemcpyHtoD_v2(pieces[i].device, pieces[i].host, pieces[i].bytes);
         else result = d->cuMemcpyDtoH_v2(pieces[i].host, pieces[i].device, pieces[i].bytes);
     return result;
 }

@@ -11,7 +11,7 @@
 static CUdevice device_of(const struct block *block) { return block->prop.location.id; }
 static int can_go(const struct block *block) { return block->stays == STAYS_NOWHERE && !block->parked && context_on(device_of(block)); }
 static int is_idle(const struct block *block) { return block->chunk && !block->chunk->taken; } /* it goes when the others are parked */
-static int is_parked(const struct block *block) { return block->parked != NULL; }
+static int is_parked(const struct block *block) { return block->parked; }
 
 struct extent blocks_extent(void) {
     struct extent sum = {0, 0, 0};
@@ -34,6 +34,7 @@ static int collect(struct parcel *parcel, int (*belongs)(const struct block *)) 
     for (struct block *b = block_first(); b && list; b = b->next) {
         b->moving = belongs(b);
         if (!b->moving) continue;
+        if (!b->parked) b->place = parcel->bytes;
         list[parcel->count++] = b;
         parcel->bytes += b->size;
     }
@@ -120,34 +121,41 @@ static struct load *load_for(struct load *loads, int *count, CUdevice device) {
     return &loads[(*count)++];
 }
 
+static struct piece piece_at(const struct block *b, const struct shelf *shelf, size_t offset, size_t bytes) {
+    struct piece piece = {.device = b->at + offset, .bytes = bytes, .file = shelf->file};
+    if (shelf->file) piece.offset = b->place + offset;
+    else piece.host = shelf->base + b->place + offset;
+    return piece;
+}
+
 /* What of it there is to copy: all of it, or the parts of a pool's chunk that are used, in runs. pieces: NULL to count them. */
-static size_t pieces_of(const struct block *b, char *place, struct piece *pieces) {
+static size_t pieces_of(const struct block *b, const struct shelf *shelf, struct piece *pieces) {
     size_t count = 0;
     if (!b->chunk) {
-        if (pieces) *pieces = (struct piece){b->at, place, b->size};
+        if (pieces) *pieces = piece_at(b, shelf, 0, b->size);
         return 1;
     }
     for (const struct part *t = b->chunk->first; t; t = t->next) {
         if (t->is_free) continue;
         size_t offset = t->base - b->chunk->base;
         while (t->next && !t->next->is_free) t = t->next;
-        if (pieces) pieces[count] = (struct piece){b->at + offset, place + offset, t->base + t->size - b->chunk->base - offset};
+        if (pieces) pieces[count] = piece_at(b, shelf, offset, t->base + t->size - b->chunk->base - offset);
         count++;
     }
     return count;
 }
 
-/* One list for each device, in one array. places: where the bytes of each block are. */
-static int sort(struct parcel *parcel, enum direction direction, struct piece *pieces, char *const *places, struct load *loads) {
+/* One list for each device, in one array. */
+static int sort(struct parcel *parcel, enum direction direction, struct piece *pieces, const struct shelf *shelf, struct load *loads) {
     int count = 0;
     size_t at = 0;
-    for (size_t i = 0; i < parcel->count; i++) load_for(loads, &count, device_of(parcel->blocks[i]))->count += pieces_of(parcel->blocks[i], NULL, NULL);
+    for (size_t i = 0; i < parcel->count; i++) load_for(loads, &count, device_of(parcel->blocks[i]))->count += pieces_of(parcel->blocks[i], shelf, NULL);
     for (int l = 0; l < count; at += loads[l++].count) loads[l].pieces = pieces + at, loads[l].direction = direction;
     for (int l = 0; l < count; l++) {
         size_t n = 0;
         for (size_t i = 0; i < parcel->count; i++) {
             struct block *b = parcel->blocks[i];
-            if (device_of(b) == loads[l].device) n += pieces_of(b, places[i], loads[l].pieces + n);
+            if (device_of(b) == loads[l].device) n += pieces_of(b, shelf, loads[l].pieces + n);
         }
     }
     return count;
@@ -172,14 +180,14 @@ static CUresult carry_all(struct load *loads, int count) {
     return result;
 }
 
-static int copy(struct parcel *parcel, enum direction direction, char *const *places, struct failure *failure) {
+static int copy(struct parcel *parcel, enum direction direction, const struct shelf *shelf, struct failure *failure) {
     struct load loads[MAX_DEVICES];
     size_t count = 1;
-    for (size_t i = 0; i < parcel->count; i++) count += pieces_of(parcel->blocks[i], NULL, NULL);
+    for (size_t i = 0; i < parcel->count; i++) count += pieces_of(parcel->blocks[i], shelf, NULL);
     struct piece *pieces = malloc(count * sizeof *pieces);
     if (!pieces) return failed(failure, "the list of copies", CUDA_ERROR_OUT_OF_MEMORY);
     int opened = open_windows(parcel, failure);
-    int devices = opened ? sort(parcel, direction, pieces, places, loads) : 0;
+    int devices = opened ? sort(parcel, direction, pieces, shelf, loads) : 0;
     CUresult result = carry_all(loads, devices);
     parcel->copied = sum(loads, devices);
     if (opened) close_windows(parcel);
@@ -187,14 +195,7 @@ static int copy(struct parcel *parcel, enum direction direction, char *const *pl
     return result ? failed(failure, "a copy", result) : opened;
 }
 
-int parcel_copy_out(struct parcel *parcel, char *arena, struct failure *failure) {
-    char **places = malloc((parcel->count + 1) * sizeof *places);
-    if (!places) return failed(failure, "the list of places", CUDA_ERROR_OUT_OF_MEMORY);
-    for (size_t i = 0; i < parcel->count; i++) places[i] = arena, arena += parcel->blocks[i]->size;
-    int done = copy(parcel, TO_HOST, places, failure);
-    free(places);
-    return done;
-}
+int parcel_copy_out(struct parcel *parcel, const struct shelf *shelf, struct failure *failure) { return copy(parcel, TO_HOST, shelf, failure); }
 
 static struct mapping *next_moving(struct mapping *m) {
     do m = next_of(m);
@@ -217,7 +218,7 @@ static void keep(struct block *block, const struct mapping *end) {
         if (m->block == block) map_again(m);
 }
 
-void parcel_release(struct parcel *parcel, char *arena) {
+void parcel_release(struct parcel *parcel) {
     size_t left = 0;
     pthread_rwlock_rdlock(&blocks_lock);
     for (struct mapping *m = next_moving(NULL); m; m = next_moving(m))
@@ -225,9 +226,8 @@ void parcel_release(struct parcel *parcel, char *arena) {
     for (size_t i = 0; i < parcel->count; i++) {
         struct block *b = parcel->blocks[i];
         if (b->moving && driver()->cuMemRelease(b->handle)) keep(b, NULL);
-        if (b->moving) b->parked = arena, parcel->blocks[left++] = b;
+        if (b->moving) b->parked = 1, parcel->blocks[left++] = b;
         else parcel->bytes -= b->size;
-        arena += b->size;
     }
     pthread_rwlock_unlock(&blocks_lock);
     parcel->count = left;
@@ -276,15 +276,6 @@ static int map_all(struct failure *failure) {
     return 1;
 }
 
-static int copy_in(struct parcel *parcel, struct failure *failure) {
-    char **places = malloc((parcel->count + 1) * sizeof *places);
-    if (!places) return failed(failure, "the list of places", CUDA_ERROR_OUT_OF_MEMORY);
-    for (size_t i = 0; i < parcel->count; i++) places[i] = parcel->blocks[i]->parked;
-    int done = copy(parcel, TO_DEVICE, places, failure);
-    free(places);
-    return done;
-}
-
 int parcel_map(struct parcel *parcel, struct failure *failure) {
     if (!create_all(parcel, failure)) return 0;
     pthread_rwlock_rdlock(&blocks_lock);
@@ -294,8 +285,8 @@ int parcel_map(struct parcel *parcel, struct failure *failure) {
     return mapped;
 }
 
-int parcel_fill(struct parcel *parcel, struct failure *failure) {
-    int filled = copy_in(parcel, failure);
+int parcel_fill(struct parcel *parcel, const struct shelf *shelf, struct failure *failure) {
+    int filled = copy(parcel, TO_DEVICE, shelf, failure);
     if (!filled) {
         pthread_rwlock_rdlock(&blocks_lock);
         unmap_all(NULL);
@@ -303,7 +294,7 @@ int parcel_fill(struct parcel *parcel, struct failure *failure) {
         release_handles(parcel, parcel->count);
     }
     pthread_rwlock_wrlock(&blocks_lock);
-    for (size_t i = 0; i < parcel->count && filled; i++) parcel->blocks[i]->parked = NULL;
+    for (size_t i = 0; i < parcel->count && filled; i++) parcel->blocks[i]->parked = 0;
     pthread_rwlock_unlock(&blocks_lock);
     if (filled) atomic_fetch_add(&blocks_returned, 1);
     return filled;

@@ -4,12 +4,19 @@
 
 #include "blocks.h"
 #include "statistics.h"
+#include "stored.h"
 
 struct parcel {
     struct block **blocks;
     size_t count;
     uint64_t bytes;
     uint64_t copied; /* of the last copy: what is free within a pool's chunk is not */
+};
+
+/* Where parked bytes lie: in memory, or (when they come back) in a file. Each block has its place there. */
+struct shelf {
+    char *base;
+    struct stored *file;
 };
 
 /* What the driver refused, or how much of a device's memory is missing. */
@@ -28,11 +35,11 @@ int parcel_pack(struct parcel *parcel); /* everything that can be parked. 0: out
 int parcel_repack(struct parcel *parcel); /* everything that is parked. 0: likewise */
 void parcel_forget(struct parcel *parcel);
 
-void parcel_release(struct parcel *parcel, char *arena); /* what the driver will not release stays, and is none of the parcel's any more */
+void parcel_release(struct parcel *parcel); /* what the driver will not release stays, and is none of the parcel's any more */
 /* 0 and a failure, or all is done. What is half done is undone. */
-int parcel_copy_out(struct parcel *parcel, char *arena, struct failure *failure);
+int parcel_copy_out(struct parcel *parcel, const struct shelf *shelf, struct failure *failure);
 int parcel_has_room(struct parcel *parcel, struct failure *failure);
 int parcel_map(struct parcel *parcel, struct failure *failure);
-int parcel_fill(struct parcel *parcel, struct failure *failure); /* not filled: not mapped any more either */
+int parcel_fill(struct parcel *parcel, const struct shelf *shelf, struct failure *failure); /* not filled: not mapped any more either */
 
 #endif

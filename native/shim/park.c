@@ -120,10 +120,11 @@ static int move_out(const char *path, struct times *times, struct answer *answer
     if (!make_room(parcel.bytes, path, answer)) return parcel_forget(&parcel), 0;
     times->ready = clock_ns();
     arena_touch_begin(); /* the copies need not wait for the last page */
-    int good = parcel_copy_out(&parcel, arena_base(), &failure);
+    struct shelf shelf = {.base = arena_base()};
+    int good = parcel_copy_out(&parcel, &shelf, &failure);
     arena_touch_end();
     times->copied = clock_ns();
-    if (good) return parcel_release(&parcel, arena_base()), 1;
+    if (good) return parcel_release(&parcel), 1;
     say_error(answer, "driver", "%s answers %d. Nothing was parked.", failure.call, (int)failure.result);
     parcel_forget(&parcel);
     return 0;
@@ -147,12 +148,13 @@ static int park(uint64_t timeout_ms, const char *path, struct answer *answer) {
     return 1;
 }
 
-void park_park(uint64_t timeout_ms, const char *path, struct answer *answer) {
+void park_park(uint64_t timeout_ms, const char *path, int keep, struct answer *answer) {
     if (!begin(answer)) return;
     if (atomic_load(&state) == PARKED_STATE) return say_error(answer, "parked", "the process is parked already."), end(PARKED_STATE);
     atomic_store(&state, PARKING);
     int parked = park(timeout_ms, path, answer);
     if (!parked) arena_done();
+    else if (keep) arena_detach();
     end(parked ? PARKED_STATE : RUNNING);
 }
 
@@ -165,23 +167,41 @@ static void say_short(struct answer *answer, struct failure failure) {
     else say_error(answer, "driver", "%s answers %d. Nothing is lost: unpark again.", failure.call, (int)failure.result);
 }
 
-static int move_in(struct times *times, struct answer *answer) {
+/* Where the bytes are: what has to be closed afterwards, or nothing. 0: there is no getting at them. */
+static int find_shelf(const char *path, struct shelf *shelf, struct stored *stored, struct answer *answer) {
+    const char *left = arena_detached();
+    shelf->base = arena_base();
+    if (path && !left && parcel.bytes) return say_error(answer, "arena", "the process is parked in memory or a file of its own, not in %s. Nothing is lost: unpark without it.", path), 0;
+    if (!left) return 1;
+    if (!stored_open(stored, path ? path : left)) return say_error(answer, "arena", "%s cannot be opened: %s. Nothing is lost: unpark with arena=PATH, where the file is now.", path ? path : left, strerror(errno)), 0;
+    shelf->file = stored;
+    return 1;
+}
+
+static int move_in(const struct shelf *shelf, struct times *times, struct answer *answer) {
     struct failure failure = {.call = "cuCtxSetLimit"};
     allocations_sweep(); /* what was freed meanwhile is not brought back */
     if (!parcel_repack(&parcel)) return say_error(answer, "host-memory", "no host memory for the list of blocks. Nothing is lost: unpark again."), 0;
     int whole = !(failure.result = limits_restore());
     int good = parcel_has_room(&parcel, &failure) && whole && parcel_map(&parcel, &failure); /* with what the contexts take */
     times->ready = clock_ns();
-    good = good && parcel_fill(&parcel, &failure);
+    good = good && parcel_fill(&parcel, shelf, &failure);
     times->copied = clock_ns();
     if (!good && whole) limits_lower();
-    if (!good) say_short(answer, failure);
+    int unread = shelf->file ? atomic_load(&shelf->file->error) : 0;
+    if (unread) say_error(answer, "arena", "the file of what is parked cannot be read: %s. Nothing was changed: mend the file and unpark again.", strerror(unread));
+    else if (!good) say_short(answer, failure);
     return good;
 }
 
-static int unpark(struct answer *answer) {
+static int unpark(const char *path, struct answer *answer) {
     struct times times = {.begun = clock_ns()};
-    if (!move_in(&times, answer)) return 0;
+    struct shelf shelf = {0};
+    struct stored stored;
+    if (!find_shelf(path, &shelf, &stored, answer)) return 0;
+    int good = move_in(&shelf, &times, answer);
+    if (shelf.file) stored_close(&stored);
+    if (!good) return 0;
     uint64_t bytes = parcel.bytes, copied = parcel.copied, count = parcel.count;
     parcel_forget(&parcel);
     reopen();
@@ -193,11 +213,11 @@ static int unpark(struct answer *answer) {
     return 1;
 }
 
-void park_unpark(struct answer *answer) {
+void park_unpark(const char *path, struct answer *answer) {
     if (!begin(answer)) return;
     if (atomic_load(&state) != PARKED_STATE) return say_error(answer, "running", "the process is not parked."), end(RUNNING);
     atomic_store(&state, UNPARKING);
-    end(unpark(answer) ? RUNNING : PARKED_STATE);
+    end(unpark(path, answer) ? RUNNING : PARKED_STATE);
 }
 
 void park_release(struct answer *answer) {

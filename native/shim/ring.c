@@ -29,7 +29,11 @@ static int take(struct ring *ring, struct piece *part) {
     if (more) {
         const struct piece *piece = &job->pieces[job->at];
         size_t left = piece->bytes - job->inside;
-        *part = (struct piece){piece->device + job->inside, piece->host + job->inside, left < job->chunk ? left : job->chunk};
+        *part = *piece;
+        part->device += job->inside;
+        part->bytes = left < job->chunk ? left : job->chunk;
+        if (part->file) part->offset += job->inside;
+        else part->host += job->inside;
         job->inside += part->bytes;
         if (job->inside == piece->bytes) job->at++, job->inside = 0;
     }
@@ -55,7 +59,8 @@ static CUresult send(struct lane *lane, const struct piece *part) {
     struct half *half = next_half(lane);
     CUresult result = half_wait(half);
     if (result) return result;
-    move_in(half->at, part->host, part->bytes);
+    if (!part->file) move_in(half->at, part->host, part->bytes);
+    else if (!stored_read(part->file, half->at, part->offset, part->bytes)) return CUDA_ERROR_OPERATING_SYSTEM;
     result = driver()->cuMemcpyHtoDAsync_v2(part->device, half->at, part->bytes, lane->stream);
     return result ? result : mark(lane, half);
 }

@@ -5,14 +5,18 @@
 #include "driver.h"
 #include "settings.h"
 #include "statistics.h"
+#include "stored.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* With a file in place of host memory it goes to the device only. */
 struct piece {
     CUdeviceptr device;
     char *host;
     size_t bytes;
+    struct stored *file; /* NULL: there is none */
+    size_t offset;       /* in the file */
 };
 
 /* Half of a lane's pinned memory: one is filled while the other is on its way. */

@@ -115,7 +115,7 @@ static struct part *freed_meanwhile(const struct chunk *c) {
 
 static int is_parked(const struct chunk *c) {
     pthread_rwlock_rdlock(&blocks_lock);
-    int parked = mapping_at(c->base)->block->parked != NULL;
+    int parked = mapping_at(c->base)->block->parked;
     pthread_rwlock_unlock(&blocks_lock);
     return parked;
 }

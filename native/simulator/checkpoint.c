@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { LOOK_AFTER_MS = 20 }; /* how often a waiting controller looks whether the process still lives */
+enum { SETTLES = 200, SETTLE_US = 5000 }; /* how long one that CRIU has made anew may take to have a slot again */
 enum { QUEUE_US = 200 };     /* how often it tries again while another controller talks to the process */
 
 static int zeros(const void *bytes, size_t count) {
@@ -20,6 +21,10 @@ static CUresult find(int pid, struct slot **slot) {
     if (!pid) return CUDA_ERROR_OPERATING_SYSTEM;
     if (!machine()) return CUDA_ERROR_SYSTEM_NOT_READY;
     *slot = slot_of(pid);
+    for (int i = 0; i < SETTLES && !*slot && process_has_thread_named(pid, RESTORE_THREAD); i++) {
+        usleep(SETTLE_US);
+        *slot = slot_of(pid);
+    }
     return *slot ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
 }
 

@@ -27,7 +27,7 @@ struct driver {
     pthread_mutex_t mutex;
     _Atomic int ready;
     _Atomic int forked; /* a child of a process with a driver: it has none */
-    struct slot *slot;
+    struct slot *_Atomic slot;
     struct machine *machine;
     _Atomic int restore_failed; /* for good */
     _Atomic int forced_state;   /* -1: none */
@@ -185,6 +185,7 @@ CUresult capture_join(CUstream stream, uint64_t id, CUstream from, uint64_t numb
 
 /* checkpoint.c and restore.c: the two ends of the mailbox */
 void restore_thread_start(void);
+#define RESTORE_THREAD "sim-restore"
 CUresult serve(struct request *request);
 
 #endif

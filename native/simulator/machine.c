@@ -133,8 +133,14 @@ int slot_alive(struct slot *slot, uint64_t generation) {
     uint64_t start;
     int pid = atomic_load(&slot->pid);
     if (!pid || atomic_load(&slot->generation) != generation) return 0;
-    if (!process_start(pid, &start) || start != atomic_load(&slot->start)) return 0;
+    if (!process_start(pid, &start) || !process_same_start(start, atomic_load(&slot->start))) return 0;
     return process_has_thread(pid, atomic_load(&slot->tid)); /* a zombie has none, nor has a process after exec */
+}
+
+int slot_is_own(struct slot *slot, uint64_t generation) {
+    uint64_t start = 0;
+    if (atomic_load(&slot->pid) != getpid() || atomic_load(&slot->generation) != generation) return 0;
+    return process_start(getpid(), &start) && process_same_start(start, atomic_load(&slot->start));
 }
 
 static void slot_empty(struct slot *slot) {
@@ -153,27 +159,27 @@ static void reap(struct machine *m) {
     }
 }
 
-static struct slot *slot_fill(struct slot *slot, int tid) {
+static struct slot *slot_fill(struct slot *slot, int tid, int state) {
     uint64_t start = 0;
     process_start(getpid(), &start);
     slot_empty(slot);
     atomic_fetch_add(&slot->generation, 1);
     atomic_store(&slot->start, start);
     atomic_store(&slot->tid, tid);
-    atomic_store(&slot->state, CU_PROCESS_STATE_RUNNING);
+    atomic_store(&slot->state, state);
     atomic_store(&slot->mps, (int)settings()->mps);
     atomic_store(&slot->done, atomic_load(&slot->posted)); /* what was asked of the last owner is void */
     atomic_store(&slot->pid, getpid());
     return slot;
 }
 
-struct slot *slot_claim(int tid) {
+struct slot *slot_claim(int tid, int state) {
     struct machine *m = machine();
     struct slot *found = NULL;
     if (!m || robust_lock(&m->mutex)) return NULL;
     reap(m);
     for (int i = 0; i < MAX_SLOTS && !found; i++)
-        if (!atomic_load(&m->slots[i].pid)) found = slot_fill(&m->slots[i], tid);
+        if (!atomic_load(&m->slots[i].pid)) found = slot_fill(&m->slots[i], tid, state);
     pthread_mutex_unlock(&m->mutex);
     return found;
 }

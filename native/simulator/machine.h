@@ -49,7 +49,8 @@ struct machine *machine(void); /* NULL: no machine can be had */
 int robust_lock(pthread_mutex_t *mutex);
 int robust_trylock(pthread_mutex_t *mutex); /* EBUSY: somebody has it */
 
-struct slot *slot_claim(int tid);
+struct slot *slot_claim(int tid, int state);
+int slot_is_own(struct slot *slot, uint64_t generation); /* not if CRIU has made the process anew: then it may be somebody's by now */
 struct slot *slot_of(int pid);
 int slot_alive(struct slot *slot, uint64_t generation);
 

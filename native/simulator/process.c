@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,17 @@ static int slurp(int pid, const char *file, char *text, size_t size) {
     return 1;
 }
 
+/* CRIU makes processes anew in a time namespace, and what /proc tells depends on who asks: time_namespaces(7). */
+static int64_t own_offset_ticks(void) {
+    char text[256];
+    long long seconds = 0, nanoseconds = 0;
+    if (!slurp(getpid(), "timens_offsets", text, sizeof text)) return 0;
+    char *line = strstr(text, "boottime");
+    if (!line || sscanf(line, "boottime %lld %lld", &seconds, &nanoseconds) != 2) return 0;
+    long ticks = sysconf(_SC_CLK_TCK);
+    return seconds * ticks + nanoseconds * ticks / 1000000000;
+}
+
 int process_start(int pid, uint64_t *start) {
     char text[1024];
     if (pid <= 0 || !slurp(pid, "stat", text, sizeof text)) return 0;
@@ -31,9 +43,11 @@ int process_start(int pid, uint64_t *start) {
         if (field) field++;
     }
     if (!field) return 0;
-    *start = strtoull(field, NULL, 10);
+    *start = (uint64_t)((int64_t)strtoull(field, NULL, 10) - own_offset_ticks());
     return 1;
 }
+
+int process_same_start(uint64_t one, uint64_t other) { return one - other + 1 <= 2; }
 
 int process_of_thread(int tid) {
     char text[2048];
@@ -52,6 +66,20 @@ int process_has_thread(int pid, int tid) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task/%d", pid, tid);
     return access(path, F_OK) == 0;
+}
+
+int process_has_thread_named(int pid, const char *name) {
+    char path[64], text[64];
+    int found = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *threads = opendir(path);
+    for (struct dirent *thread; !found && threads && (thread = readdir(threads));) {
+        if (!slurp(atoi(thread->d_name), "comm", text, sizeof text)) continue;
+        text[strcspn(text, "\n")] = 0;
+        found = !strcmp(text, name);
+    }
+    if (threads) closedir(threads);
+    return found;
 }
 
 int process_permitted(int pid) {

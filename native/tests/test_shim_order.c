@@ -16,7 +16,11 @@ static CUstream blocking, other, watch;
 static CUdeviceptr device, second;
 static char *host;
 
-static void add(enum form form, CUstream stream, CUstream work) { ways[way_count++] = (struct way){form, stream, work}; }
+/* A sanitizer sees enough in some of them. */
+static void add(enum form form, CUstream stream, CUstream work) {
+    static int known;
+    if (!sanitized() || known++ % 3 == 0) ways[way_count++] = (struct way){form, stream, work};
+}
 
 static void add_standard(enum form form, CUstream stream, CUstream means) {
     add(form, stream, means);

@@ -9,6 +9,7 @@ import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /**
  * Processes that sleep and wake together, like the ranks of one job: everything is checked for all of them before any is touched, with
@@ -51,7 +52,12 @@ public final class GpuGroup {
      *     its message tells where each of them is
      */
     public List<Report> suspend(Suspend options) {
-        return run(Plan.suspend(options));
+        return suspend(process -> options);
+    }
+
+    /** As {@link #suspend(Suspend)}, with options for each of them. */
+    public List<Report> suspend(Function<GpuProcess, Suspend> options) {
+        return run(process -> Plan.suspend(options.apply(process)));
     }
 
     /**
@@ -62,10 +68,15 @@ public final class GpuGroup {
      *     its message tells where each of them is
      */
     public List<Report> resume(Resume options) {
-        return run(Plan.resume(options));
+        return resume(process -> options);
     }
 
-    private List<Report> run(Plan plan) {
+    /** As {@link #resume(Resume)}, with options for each of them. */
+    public List<Report> resume(Function<GpuProcess, Resume> options) {
+        return run(process -> Plan.resume(options.apply(process)));
+    }
+
+    private List<Report> run(Function<GpuProcess, Plan> plans) {
         List<GpuProcess> byPid = new ArrayList<>(processes);
         byPid.sort(Comparator.comparingLong(GpuProcess::pid)); // so that two groups do not wait for each other
         List<ReentrantLock> held = new ArrayList<>();
@@ -76,16 +87,16 @@ public final class GpuGroup {
                 held.add(process.ownLock());
             }
             for (GpuProcess process : processes) {
-                transitions.add(process.transition(plan));
+                transitions.add(process.transition(plans.apply(process)));
             }
-            return run(plan, transitions);
+            return run(transitions);
         } finally {
             transitions.forEach(Transition::close);
             held.forEach(ReentrantLock::unlock);
         }
     }
 
-    private static List<Report> run(Plan plan, List<Transition> transitions) {
+    private static List<Report> run(List<Transition> transitions) {
         Claims claims = new Claims();
         for (Transition transition : transitions) {
             transition.prepare(claims);
@@ -98,11 +109,11 @@ public final class GpuGroup {
                         transition.perform(step);
                     }
                 });
-                stop = plan.undo() && transitions.stream().anyMatch(Transition::hasFailed);
+                stop = transitions.stream().anyMatch(Transition::endsTheGroup);
             }
         }
         if (transitions.stream().anyMatch(Transition::hasFailed)) {
-            throw failed(plan, transitions);
+            throw failed(transitions);
         }
         List<Report> reports = new ArrayList<>();
         for (Transition transition : transitions) {
@@ -111,14 +122,14 @@ public final class GpuGroup {
         return List.copyOf(reports);
     }
 
-    private static TorporException failed(Plan plan, List<Transition> transitions) {
+    private static TorporException failed(List<Transition> transitions) {
         Map<Transition, TorporException> failures = new ConcurrentHashMap<>();
         Map<Transition, String> others = new ConcurrentHashMap<>();
         together(transitions, transition -> {
             if (transition.hasFailed()) {
                 failures.put(transition, transition.failed());
             } else {
-                others.put(transition, where(plan, transition));
+                others.put(transition, transition.left());
             }
         });
         List<TorporException> failed = new ArrayList<>();
@@ -142,12 +153,6 @@ public final class GpuGroup {
                 first.report().orElse(null));
         failed.subList(1, failed.size()).forEach(told::addSuppressed);
         return told;
-    }
-
-    private static String where(Plan plan, Transition transition) {
-        return plan.undo()
-                ? transition.undone()
-                : " It is " + transition.complete().end() + " now.";
     }
 
     /** Each on a thread of its own. An interrupt is kept for later. */

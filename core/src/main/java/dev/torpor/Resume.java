@@ -1,5 +1,6 @@
 package dev.torpor;
 
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
@@ -7,20 +8,23 @@ import org.jspecify.annotations.Nullable;
 
 /** Options of {@link GpuProcess#resume(Resume)}. Immutable: each method returns a changed copy. */
 public final class Resume {
-    private static final Resume DEFAULT = new Resume(DeviceMap.same(), true, null, null);
+    private static final Resume DEFAULT = new Resume(DeviceMap.same(), true, null, null, null);
 
     private final DeviceMap deviceMap;
     private final boolean checkDeviceMemory;
+    private final @Nullable Path storedAt;
     private final @Nullable Duration stepTimeout;
     private final @Nullable ProgressListener listener;
 
     private Resume(
             DeviceMap deviceMap,
             boolean checkDeviceMemory,
+            @Nullable Path storedAt,
             @Nullable Duration stepTimeout,
             @Nullable ProgressListener listener) {
         this.deviceMap = deviceMap;
         this.checkDeviceMemory = checkDeviceMemory;
+        this.storedAt = storedAt;
         this.stepTimeout = stepTimeout;
         this.listener = listener;
     }
@@ -32,7 +36,7 @@ public final class Resume {
 
     /** Onto which GPUs. */
     public Resume onto(DeviceMap map) {
-        return new Resume(Objects.requireNonNull(map), checkDeviceMemory, stepTimeout, listener);
+        return new Resume(Objects.requireNonNull(map), checkDeviceMemory, storedAt, stepTimeout, listener);
     }
 
     /**
@@ -41,7 +45,7 @@ public final class Resume {
      * leave this on unless the check is wrong about yours.
      */
     public Resume checkDeviceMemory(boolean check) {
-        return new Resume(deviceMap, check, stepTimeout, listener);
+        return new Resume(deviceMap, check, storedAt, stepTimeout, listener);
     }
 
     /**
@@ -49,12 +53,23 @@ public final class Resume {
      * {@link Problem#UNRESPONSIVE}, and the step may still end by itself.
      */
     public Resume stepTimeout(Duration timeout) {
-        return new Resume(deviceMap, checkDeviceMemory, Timeouts.positive(timeout), listener);
+        return new Resume(deviceMap, checkDeviceMemory, storedAt, Timeouts.positive(timeout), listener);
+    }
+
+    /**
+     * Where the file that {@link Suspend#storeAt} made is now; it is read, and stays. Default: where it was made. Of no matter where nothing
+     * was parked.
+     *
+     * @param file an absolute path, as the process sees it
+     */
+    public Resume storedAt(Path file) {
+        return new Resume(deviceMap, checkDeviceMemory, ShimControl.checkedArena(file), stepTimeout, listener);
     }
 
     /** Whom to tell how far it is. */
     public Resume onProgress(ProgressListener progressListener) {
-        return new Resume(deviceMap, checkDeviceMemory, stepTimeout, Objects.requireNonNull(progressListener));
+        return new Resume(
+                deviceMap, checkDeviceMemory, storedAt, stepTimeout, Objects.requireNonNull(progressListener));
     }
 
     /** See {@link #onto}. */
@@ -64,6 +79,10 @@ public final class Resume {
 
     boolean checkDeviceMemory() {
         return checkDeviceMemory;
+    }
+
+    Optional<Path> storedAt() {
+        return Optional.ofNullable(storedAt);
     }
 
     Optional<Duration> stepTimeout() {

@@ -100,7 +100,7 @@ public final class ShimControl {
      * @param timeout how long to wait for work that is on the GPU already: 0 to 1 h, in milliseconds, rounded up; 0 does not wait
      */
     public Phase park(Duration timeout) {
-        return phase("park", ask(parkCommand(waiting(timeout), null)), "bytes");
+        return phase("park", ask(parkCommand(waiting(timeout), "")), "bytes");
     }
 
     /**
@@ -109,7 +109,7 @@ public final class ShimControl {
      * @param arena an absolute path, as the process sees it, where no file is; on tmpfs or a disk
      */
     public Phase park(Duration timeout, Path arena) {
-        return phase("park", ask(parkCommand(waiting(timeout), checkedArena(arena))), "bytes");
+        return phase("park", ask(parkCommand(waiting(timeout), " arena=" + checkedArena(arena))), "bytes");
     }
 
     /** Gives the process its device memory back, at the same addresses ({@code unpark}). */
@@ -152,11 +152,18 @@ public final class ShimControl {
     static String parkCommand(Suspend options) {
         Duration timeout = options.lockTimeout();
         boolean longest = timeout.isZero() || timeout.compareTo(LONGEST_WAIT) > 0;
-        return parkCommand(longest ? LONGEST_WAIT : timeout, options.arena().orElse(null));
+        String kept = options.stored() ? " keep=1" : "";
+        return parkCommand(
+                longest ? LONGEST_WAIT : timeout,
+                options.arena().map(file -> kept + " arena=" + file).orElse(""));
     }
 
-    private static String parkCommand(Duration timeout, @Nullable Path arena) {
-        return "park timeout-ms=" + Timeouts.millis(timeout) + (arena == null ? "" : " arena=" + arena);
+    private static String parkCommand(Duration timeout, String arena) {
+        return "park timeout-ms=" + Timeouts.millis(timeout) + arena;
+    }
+
+    static String unparkCommand(Resume options) {
+        return "unpark" + options.storedAt().map(file -> " arena=" + file).orElse("");
     }
 
     private ShimAnswer ask(String command) {

@@ -29,7 +29,12 @@ final class ShimFailure {
                         Problem.HOST_MEMORY,
                         said + "Free host memory, raise the limit of its cgroup, or give it a file to park into.");
             case "arena" ->
-                new Failure(Problem.ARENA, said + "Name a file that is not there yet, where there is room for it.");
+                new Failure(
+                        Problem.ARENA,
+                        said
+                                + (command.equals("unpark")
+                                        ? "Resume.storedAt says where the file is."
+                                        : "Name a file that is not there yet, where there is room for it."));
             case "off" ->
                 new Failure(
                         Problem.NOT_SUPPORTED,

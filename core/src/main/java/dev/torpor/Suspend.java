@@ -19,6 +19,7 @@ public final class Suspend {
         private boolean checkHostMemory = true;
         private boolean parking = true;
         private @Nullable Path arena;
+        private boolean stored;
         private @Nullable Duration stepTimeout;
         private @Nullable ProgressListener listener;
 
@@ -30,6 +31,7 @@ public final class Suspend {
             checkHostMemory = other.checkHostMemory;
             parking = other.parking;
             arena = other.arena;
+            stored = other.stored;
             stepTimeout = other.stepTimeout;
             listener = other.listener;
         }
@@ -93,6 +95,19 @@ public final class Suspend {
     public Suspend arena(Path file) {
         Values changed = new Values(values);
         changed.arena = ShimControl.checkedArena(file);
+        changed.stored = false;
+        return new Suspend(changed);
+    }
+
+    /**
+     * Parks into a new file that belongs to the caller: meanwhile the process has it neither open nor mapped, so that it may be moved, and
+     * it stays after the resume, whose {@link Resume#storedAt} says where it is by then. Without the shim it does not matter.
+     *
+     * @param file as for {@link #arena(Path)}; if there is nothing to park, none is made
+     */
+    public Suspend storeAt(Path file) {
+        Values changed = new Values(arena(file).values);
+        changed.stored = true;
         return new Suspend(changed);
     }
 
@@ -133,6 +148,10 @@ public final class Suspend {
 
     Optional<Path> arena() {
         return Optional.ofNullable(values.arena);
+    }
+
+    boolean stored() {
+        return values.stored;
     }
 
     Optional<Duration> stepTimeout() {

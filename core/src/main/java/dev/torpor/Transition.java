@@ -112,6 +112,16 @@ final class Transition implements AutoCloseable {
         return overdue || outcome.failed();
     }
 
+    /** Whether it has failed in such a way that what it belongs to goes back. */
+    boolean endsTheGroup() {
+        return hasFailed() && plan.undo();
+    }
+
+    /** Where it stands since another of its group failed; without what was done, if the plan says so. */
+    String left() {
+        return plan.undo() ? undone() : " It is " + complete().end() + " now.";
+    }
+
     /** After all steps. */
     Report complete() {
         end = new Standing(
@@ -295,20 +305,6 @@ final class Transition implements AutoCloseable {
         return held.isEmpty() ? OptionalLong.empty() : OptionalLong.of(Preflight.sum(held));
     }
 
-    /**
-     * What came of a step.
-     *
-     * @param result of the driver
-     * @param refusal of the shim, or what kept it from answering
-     */
-    private record Outcome(int result, @Nullable Failure refusal) {
-        static final Outcome DONE = new Outcome(CudaResult.SUCCESS, null);
-
-        boolean failed() {
-            return result != CudaResult.SUCCESS || refusal != null;
-        }
-    }
-
     private Outcome timed(Step step, List<Phase> phases) throws Bounded.Overdue {
         ProgressMeter telling = Objects.requireNonNull(meter);
         telling.begin(step);
@@ -331,7 +327,8 @@ final class Transition implements AutoCloseable {
 
     /** The shim may find out only now that it cannot park, or that there is nothing to unpark where it did not tell before. */
     private Outcome told(Step step, List<Phase> phases) throws Bounded.Overdue {
-        String command = step == Step.PARK ? ShimControl.parkCommand(plan.down()) : step.function();
+        String command =
+                step == Step.PARK ? ShimControl.parkCommand(plan.down()) : ShimControl.unparkCommand(plan.up());
         long before = System.nanoTime();
         ShimAnswer answer;
         try {
@@ -398,20 +395,13 @@ final class Transition implements AutoCloseable {
             try {
                 Outcome came = timed(step, undone);
                 if (came.failed()) {
-                    return " Undoing it failed too: " + words(step, came);
+                    return " Undoing it failed too: " + came.words(driver, step);
                 }
             } catch (Bounded.Overdue e) {
                 return " Undoing it did not end in time: " + step.function() + " still runs.";
             }
         }
         return "";
-    }
-
-    private String words(Step step, Outcome came) {
-        Failure refusal = came.refusal();
-        return refusal == null
-                ? step.function() + " answered " + Calls.words(driver, came.result()) + "."
-                : refusal.sentence();
     }
 
     private ProcessState driverNow() {

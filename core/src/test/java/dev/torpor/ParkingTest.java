@@ -112,7 +112,16 @@ class ParkingTest {
     void whereItIsParkedToAndForHowLongItWaitsIsPassedOn() {
         process.suspend(PARK.lockTimeout(Duration.ZERO).arena(Path.of("/dev/shm/a b")));
         assertThat(shim.heard).contains("park timeout-ms=3600000 arena=/dev/shm/a b");
+        process.resume();
+        process.suspend(PARK.storeAt(Path.of("/disk/file")));
+        process.resume(Resume.defaults().storedAt(Path.of("/disk/moved file")));
+        assertThat(shim.heard)
+                .contains("park timeout-ms=10000 keep=1 arena=/disk/file", "unpark arena=/disk/moved file");
+        process.suspend(PARK.storeAt(Path.of("/disk/file")).arena(Path.of("/disk/arena")));
+        assertThat(shim.heard).contains("park timeout-ms=10000 arena=/disk/arena");
         assertThatIllegalArgumentException().isThrownBy(() -> PARK.arena(Path.of("a")));
+        assertThatIllegalArgumentException().isThrownBy(() -> PARK.storeAt(Path.of("a")));
+        assertThatIllegalArgumentException().isThrownBy(() -> Resume.defaults().storedAt(Path.of("a")));
         assertThatIllegalArgumentException().isThrownBy(PARK::withoutParking);
     }
 

@@ -224,6 +224,22 @@ public abstract class ParkContract extends TypedContract {
     }
 
     @Test
+    void itIsParkedIntoAFileThatMayMoveAndStays() throws Exception {
+        try (Target target = start("--memory", SMALL)) {
+            GpuProcess process = cuda.process(target.pid());
+            Path file = directory.resolve("stored");
+            Path moved = directory.resolve("moved elsewhere");
+            process.suspend(CHECKPOINT.storeAt(file));
+            Files.move(file, moved);
+            assertThat(failure(Problem.ARENA, process::resume)).hasMessageContaining(file.toString());
+            assertThat(process.state()).isEqualTo(ProcessState.PARKED);
+            process.resume(Resume.defaults().storedAt(moved));
+            target.assertMemoryIntact();
+            assertThat(Files.size(moved)).isGreaterThanOrEqualTo(target.bytes());
+        }
+    }
+
+    @Test
     void whereParkingIsOffTheDriverDoesIt() {
         try (Target target = start(ShimOptions.defaults().park(false), Map.of(), "--memory", SMALL)) {
             GpuProcess process = cuda.process(target.pid());

@@ -1,0 +1,17 @@
+/* Parked bytes in a file that the process holds neither open nor mapped meanwhile. */
+#ifndef TORPOR_STORED_H
+#define TORPOR_STORED_H
+
+#include <stddef.h>
+
+/* Many threads read at once. */
+struct stored {
+    int fd, direct;    /* -1: the file system has no direct reads */
+    _Atomic int error; /* the first errno; ENODATA: it ends too soon. 0: none */
+};
+
+int stored_open(struct stored *stored, const char *path); /* 0: errno says why */
+int stored_read(struct stored *stored, char *to, size_t offset, size_t bytes);
+void stored_close(struct stored *stored);
+
+#endif
