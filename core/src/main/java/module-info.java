@@ -8,6 +8,7 @@ module dev.torpor {
     requires dev.torpor.natives;
 
     exports dev.torpor;
+    exports dev.torpor.criu;
     exports dev.torpor.driver;
 
     uses dev.torpor.driver.DriverProvider;

@@ -64,7 +64,7 @@ public final class Command {
     /**
      * Runs it. An interrupt of the caller is kept for later.
      *
-     * @param limit after this time it is killed
+     * @param limit after this time it is killed, and its descendants with it
      * @throws TorporException {@link Problem#TOOL_MISSING} if it cannot be started
      */
     public Ended run(Duration limit) {
@@ -75,6 +75,7 @@ public final class Command {
                 Process process = start(said, errors);
                 boolean inTime = await(process, limit);
                 if (!inTime) {
+                    process.descendants().forEach(ProcessHandle::destroyForcibly);
                     process.destroyForcibly();
                     await(process, Duration.ofDays(1));
                 }

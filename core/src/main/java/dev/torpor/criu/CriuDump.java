@@ -1,0 +1,51 @@
+package dev.torpor.criu;
+
+import java.util.List;
+
+/** Options of {@link Criu#dump}. */
+public final class CriuDump extends CriuOptions<CriuDump> {
+    private static final CriuDump DEFAULT = new CriuDump(Words.NONE, false);
+
+    private final boolean leavesRunning;
+
+    private CriuDump(Words words, boolean leavesRunning) {
+        super(words);
+        this.leavesRunning = leavesRunning;
+    }
+
+    /** The processes end, nothing special is in them, and CRIU has 10 min. */
+    public static CriuDump defaults() {
+        return DEFAULT;
+    }
+
+    @Override
+    CriuDump with(Words changed) {
+        return new CriuDump(changed, leavesRunning);
+    }
+
+    /** The processes run on ({@code --leave-running}), beside images that they no longer agree with. */
+    public CriuDump leaveRunning() {
+        return new CriuDump(words.with(List.of("--leave-running")), true);
+    }
+
+    /** With files that have no name any more but other links ({@code --link-remap}): CRIU gives them one until the restore. */
+    public CriuDump linkRemap() {
+        return with("--link-remap");
+    }
+
+    /**
+     * How large an open file may be that is deleted, as it gets into the images whole ({@code --ghost-limit}).
+     *
+     * @param bytes 0 or more; CRIU's default is 1 MiB
+     */
+    public CriuDump ghostLimit(long bytes) {
+        if (bytes < 0) {
+            throw new IllegalArgumentException("a ghost limit of " + bytes + " bytes is out of range: use 0 or more");
+        }
+        return with("--ghost-limit", Long.toString(bytes));
+    }
+
+    boolean leavesRunning() {
+        return leavesRunning;
+    }
+}

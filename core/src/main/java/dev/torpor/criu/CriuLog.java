@@ -1,0 +1,86 @@
+package dev.torpor.criu;
+
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** What CRIU says in a log: which error came first, and what to do about it. */
+final class CriuLog {
+    /** Timestamps, and pids of processes that are being restored, may come first. */
+    private static final Pattern ERROR = Pattern.compile("(?m)^(?:[ 0-9.:()]|pie)*Error \\([^)]*\\): (.*)$");
+
+    /** CRIU wants a higher limit for itself, and does without. */
+    private static final String HARMLESS = "rlimit: Can't setup RLIMIT_NOFILE";
+
+    private static final int LONGEST = 400;
+
+    /** Parts of CRIU's messages, with what to do. The first that is found counts. */
+    private static final List<Map.Entry<String, String>> ADVICE = List.of(
+            Map.entry("Connected TCP socket", "Ask for tcpEstablished, in the dump and in the restore."),
+            Map.entry(
+                    "Can't get 1:16 opt",
+                    "From Linux 6.16 on, CRIU before 4.2 cannot dump TCP sockets: install CRIU 4.2 or later."),
+            Map.entry("--shell-job", "Ask for shellJob, in the dump and in the restore, or start it with setsid."),
+            Map.entry(
+                    "tty: ",
+                    "It has a terminal: start it without one, or ask for shellJob in the dump and in the restore."),
+            Map.entry(
+                    "Can't dump half of stream unix connection",
+                    "Close its connections to Unix sockets of other processes before the dump."),
+            Map.entry(
+                    "--ext-unix-sk", "Close its connections to Unix sockets of other processes, or ask for extUnixSk."),
+            Map.entry("--file-locks", "Ask for fileLocks, in the dump and in the restore."),
+            Map.entry("link-remap", "Ask for linkRemap."),
+            Map.entry(
+                    "Can't dump ghost file",
+                    "A deleted file that it has open is too large: ask for a higher ghostLimit."),
+            Map.entry(
+                    ": File exists",
+                    "Another process has the pid now, or the old one is not gone yet: end it, or wait."),
+            Map.entry("has bad size", "A file that it has open has changed since the dump: put it back as it was."),
+            Map.entry("has bad mode", "Give the file the mode that it had, or ask for skipFileRwxCheck."),
+            Map.entry(
+                    "No such file or directory",
+                    "Put back what it had open at the time of the dump, at the same path."),
+            Map.entry("rt vDSO area bounds", "This CRIU is too old for the kernel: install CRIU 4.1 or later."),
+            Map.entry(
+                    "Unable to detach from",
+                    "CRIU may not trace it, or it has ended: a kernel thread cannot be dumped."));
+
+    private final String text;
+
+    CriuLog(String text) {
+        this.text = text;
+    }
+
+    /** One sentence or two, without the log's own name. */
+    String sentence() {
+        String first = firstError();
+        String lacking = Capabilities.lacking();
+        if (!lacking.isEmpty()) {
+            return first + ". " + lacking;
+        }
+        for (Map.Entry<String, String> advice : ADVICE) {
+            if (first.contains(advice.getKey())) {
+                return first + ". " + advice.getValue();
+            }
+        }
+        return first + ".";
+    }
+
+    private String firstError() {
+        Matcher errors = ERROR.matcher(text);
+        while (errors.find()) {
+            if (!errors.group(1).contains(HARMLESS)) {
+                return readable(errors.group(1));
+            }
+        }
+        return readable(text.strip().lines().findFirst().orElse("it does not say why"));
+    }
+
+    private static String readable(String line) {
+        String printable = line.strip().replaceAll("\\p{Cntrl}", "?").replaceAll("[.:]+$", "");
+        return printable.length() > LONGEST ? printable.substring(0, LONGEST) + "…" : printable;
+    }
+}

@@ -1,0 +1,42 @@
+package dev.torpor.criu;
+
+import dev.torpor.tools.Command.Ended;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/** A CRIU that failed or was killed; the message goes on behind "CRIU could not dump process 4711". */
+final class CriuTrouble extends Exception {
+    private static final long serialVersionUID = 1;
+
+    CriuTrouble(Path log, Ended ended, Duration limit, boolean breakpoints) {
+        super(ended.inTime() ? ": " + reason(log, ended) : late(log, limit, breakpoints));
+    }
+
+    private static String reason(Path log, Ended ended) {
+        return new CriuLog(text(log) + ended.errors() + ended.output()).sentence() + where(log);
+    }
+
+    private static String late(Path log, Duration limit, boolean breakpoints) {
+        return " within " + limit.toMillis() / 1000.0 + " s, and was killed: give it more time"
+                + (breakpoints
+                        ? ", or let Criu.breakpoints(false) tell it that hardware breakpoints do not work here, without which it hangs."
+                        : ".")
+                + where(log);
+    }
+
+    private static String where(Path log) {
+        return Files.exists(log) ? " Its log is " + log + "." : "";
+    }
+
+    /** Empty if CRIU failed before it had a log. */
+    private static String text(Path log) {
+        try {
+            return new String(Files.readAllBytes(log), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            return "";
+        }
+    }
+}

@@ -1,0 +1,47 @@
+package dev.torpor.tools;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** An empty folder that only its owner can use, and that is gone with all that is in it when it is closed. */
+public final class TemporaryFolder implements AutoCloseable {
+    private final Path path;
+
+    private TemporaryFolder(Path path) {
+        this.path = path;
+    }
+
+    /** A new one in the folder for temporary files. */
+    public static TemporaryFolder make() {
+        try {
+            return new TemporaryFolder(Files.createTempDirectory("torpor-"));
+        } catch (IOException e) {
+            throw new UncheckedIOException("no temporary folder can be made", e);
+        }
+    }
+
+    /** An absolute path. */
+    public Path path() {
+        return path.toAbsolutePath();
+    }
+
+    @Override
+    public void close() {
+        try {
+            List<Path> files;
+            try (Stream<Path> all = Files.walk(path)) {
+                files = all.sorted(Comparator.reverseOrder()).toList();
+            }
+            for (Path file : files) {
+                Files.delete(file);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("the temporary folder " + path + " cannot be deleted", e);
+        }
+    }
+}
