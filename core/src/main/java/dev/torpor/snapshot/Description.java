@@ -74,9 +74,14 @@ final class Description {
         }
         for (GpuProcess process : tree.gpu()) {
             sum += held(process.deviceMemory());
-            sum -= stores(process) ? shims.get(process.pid()).arenaBytes() : 0;
+            sum -= stores(process) ? arenaBytes(process) : 0;
         }
         return sum;
+    }
+
+    private long arenaBytes(GpuProcess process) {
+        ShimStatus status = shims.get(process.pid());
+        return status == null ? 0 : status.arenaBytes();
     }
 
     private static long held(Map<GpuUuid, Long> memory) {

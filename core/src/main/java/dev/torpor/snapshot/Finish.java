@@ -24,7 +24,8 @@ final class Finish {
         try {
             Files.writeString(script, text(folder));
             Files.setPosixFilePermissions(script, PosixFilePermissions.fromString("rwx------"));
-            Command.Ended ended = Command.of(List.of(script.toString())).run(LIMIT); // at no stage of CRIU it does nothing
+            Command.Ended ended =
+                    Command.of(List.of(script.toString())).run(LIMIT); // at no stage of CRIU it does nothing
             if (ended.good()) {
                 return script;
             }

@@ -56,7 +56,8 @@ final class Fitting {
         }
         if (Host.bytes(driver.library()) != driver.bytes()) {
             throw unfit(
-                    driver.library() + " is not the driver library of " + driver.bytes() + " bytes that it was made with",
+                    driver.library() + " is not the driver library of " + driver.bytes()
+                            + " bytes that it was made with",
                     "load it on a host with that driver");
         }
     }
@@ -118,6 +119,7 @@ final class Fitting {
 
     private static TorporException unfit(String why, String advice) {
         return new TorporException(
-                Problem.SNAPSHOT, "The snapshot does not fit this host: " + why + ". Nothing was started: " + advice + ".");
+                Problem.SNAPSHOT,
+                "The snapshot does not fit this host: " + why + ". Nothing was started: " + advice + ".");
     }
 }

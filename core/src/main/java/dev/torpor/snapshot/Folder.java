@@ -7,18 +7,19 @@ import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The folder of a snapshot. It is finished when its manifest has its name, which it gets when everything else is there; until then, and
@@ -53,7 +54,7 @@ record Folder(Path path) {
         }
     }
 
-    private static java.util.Set<java.nio.file.attribute.PosixFilePermission> mode(String text) {
+    private static Set<PosixFilePermission> mode(String text) {
         return PosixFilePermissions.fromString(text);
     }
 
@@ -146,7 +147,8 @@ record Folder(Path path) {
 
     private String unfinished() {
         return Files.exists(partial())
-                ? path + " is no finished snapshot: its save was cut off. If its processes are still there, resume them before you"
+                ? path
+                        + " is no finished snapshot: its save was cut off. If its processes are still there, resume them before you"
                         + " delete it, as their memory may be in it."
                 : path + " is no snapshot: it has no " + MANIFEST + ".";
     }
@@ -165,36 +167,44 @@ record Folder(Path path) {
         }
     }
 
-    /** Null where the folder is on a medium that cannot be written, and so nobody can lock. */
-    @Nullable
-    Lock lock() {
+    /**
+     * Does something while nobody else does; on a medium that cannot be written nobody can tell.
+     *
+     * @throws TorporException {@link Problem#SNAPSHOT} if somebody is at it already
+     */
+    <T> T alone(Supplier<T> work) {
+        FileChannel channel;
         try {
-            FileChannel channel = FileChannel.open(path.resolve(LOCK), StandardOpenOption.WRITE);
-            try {
-                FileLock lock = channel.tryLock();
-                if (lock != null) {
-                    return new Lock(channel);
-                }
-            } catch (OverlappingFileLockException e) {
-                channel.close();
-            }
-            channel.close();
-            throw new TorporException(
-                    Problem.SNAPSHOT, "Somebody else works with " + path + " right now: wait until that is done.");
+            channel = FileChannel.open(path.resolve(LOCK), StandardOpenOption.WRITE);
         } catch (IOException e) {
-            return null;
+            return work.get();
+        }
+        try {
+            if (!locked(channel)) {
+                throw new TorporException(
+                        Problem.SNAPSHOT, "Somebody else works with " + path + " right now: wait until that is done.");
+            }
+            return work.get();
+        } finally {
+            close(channel);
         }
     }
 
-    /** Held until it is closed. */
-    record Lock(FileChannel channel) implements AutoCloseable {
-        @Override
-        public void close() {
-            try {
-                channel.close();
-            } catch (IOException e) {
-                return; // closed all the same
-            }
+    private static boolean locked(FileChannel channel) {
+        try {
+            return channel.tryLock() != null;
+        } catch (OverlappingFileLockException e) {
+            return false;
+        } catch (IOException e) {
+            return true; // a file system without locks
+        }
+    }
+
+    private static void close(FileChannel channel) {
+        try {
+            channel.close();
+        } catch (IOException e) {
+            return; // closed all the same
         }
     }
 

@@ -17,8 +17,7 @@ public final class Load {
     private final boolean verify;
     private final boolean checkMemory;
 
-    private Load(
-            CriuRestore restore, @Nullable Criu criu, DeviceMap deviceMap, boolean verify, boolean checkMemory) {
+    private Load(CriuRestore restore, @Nullable Criu criu, DeviceMap deviceMap, boolean verify, boolean checkMemory) {
         this.restore = restore;
         this.criu = criu;
         this.deviceMap = deviceMap;

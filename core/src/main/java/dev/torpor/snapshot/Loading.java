@@ -40,12 +40,12 @@ final class Loading {
     }
 
     SnapshotReport run() {
-        try (Folder.Lock lock = folder.lock()) {
+        return folder.alone(() -> {
             check();
             criu.restore(folder.images(), options.restore());
             timeline.end("restore", OptionalLong.of(imageBytes()));
             return report(resumed());
-        }
+        });
     }
 
     private void check() {
@@ -77,7 +77,8 @@ final class Loading {
             throw new TorporException(
                     Problem.SNAPSHOT,
                     "The folder " + shimFolder + ", where the shim of process " + member.pid()
-                            + " listens, cannot be made (" + e + "). Nothing was started: make it, for its user alone.");
+                            + " listens, cannot be made (" + e
+                            + "). Nothing was started: make it, for its user alone.");
         }
     }
 

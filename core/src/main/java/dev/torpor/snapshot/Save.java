@@ -49,14 +49,12 @@ public final class Save {
 
     /** What CRIU is told besides; whether the processes are left running is not its to say. */
     public Save criu(CriuDump options) {
-        return new Save(
-                Objects.requireNonNull(options), criu, lockTimeout, parking, leavesRunning, checksums, durable);
+        return new Save(Objects.requireNonNull(options), criu, lockTimeout, parking, leavesRunning, checksums, durable);
     }
 
     /** Which CRIU. Default: {@link Criu#find}. */
     public Save with(Criu program) {
-        return new Save(
-                dump, Objects.requireNonNull(program), lockTimeout, parking, leavesRunning, checksums, durable);
+        return new Save(dump, Objects.requireNonNull(program), lockTimeout, parking, leavesRunning, checksums, durable);
     }
 
     /** How long to wait for work that is on the GPU already, as {@link dev.torpor.Suspend#lockTimeout(Duration)}. */

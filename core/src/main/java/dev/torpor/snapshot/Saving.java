@@ -4,7 +4,6 @@ import dev.torpor.Cuda;
 import dev.torpor.GpuGroup;
 import dev.torpor.GpuProcess;
 import dev.torpor.Level;
-import dev.torpor.Phase;
 import dev.torpor.Problem;
 import dev.torpor.ProcessState;
 import dev.torpor.Report;
@@ -16,7 +15,6 @@ import dev.torpor.snapshot.Manifest.StoredFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -50,10 +48,13 @@ final class Saving {
         before.checkStates();
         checkRoom();
         Folder folder = Folder.make(path);
-        try (Folder.Lock lock = Objects.requireNonNull(folder.lock());
-                Checksums checksums = new Checksums()) {
-            Manifest manifest = described(folder);
-            timeline.end("check");
+        return folder.alone(() -> run(folder));
+    }
+
+    private SnapshotReport run(Folder folder) {
+        Manifest manifest = described(folder);
+        timeline.end("check");
+        try (Checksums checksums = new Checksums()) {
             save(folder, manifest, checksums);
             if (options.leavesRunning()) {
                 goOn(folder, manifest);
@@ -71,7 +72,8 @@ final class Saving {
                 throw new TorporException(
                         Problem.SNAPSHOT,
                         "A snapshot of process " + tree.pids().get(0) + " may need " + needed + " bytes, and " + parent
-                                + " has room for " + there + ": free some, or name another folder. The process was not touched.");
+                                + " has room for " + there
+                                + ": free some, or name another folder. The process was not touched.");
             }
         } catch (IOException e) {
             throw new TorporException(
@@ -199,11 +201,17 @@ final class Saving {
             for (String name : folder.names()) {
                 long bytes = Files.size(folder.file(name));
                 Checksums.Making known = sums.get(name);
-                making.add(known != null ? known : checksums.begin(name, folder.file(name), options.checksums() ? bytes : 0));
+                making.add(
+                        known != null
+                                ? known
+                                : checksums.begin(name, folder.file(name), options.checksums() ? bytes : 0));
             }
             List<StoredFile> files = new ArrayList<>();
             for (Checksums.Making one : making) {
-                files.add(new StoredFile(one.name(), Files.size(folder.file(one.name())), one.made().crc32c()));
+                files.add(new StoredFile(
+                        one.name(),
+                        Files.size(folder.file(one.name())),
+                        one.made().crc32c()));
             }
             if (options.durable()) {
                 for (StoredFile file : files) {

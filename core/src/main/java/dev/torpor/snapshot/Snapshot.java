@@ -126,7 +126,8 @@ public final class Snapshot {
 
     private static TorporException damaged(String how) {
         return new TorporException(
-                Problem.SNAPSHOT, "The snapshot is damaged: " + how + ". Nothing was started: take another copy of it.");
+                Problem.SNAPSHOT,
+                "The snapshot is damaged: " + how + ". Nothing was started: take another copy of it.");
     }
 
     /** Like {@code snapshot /var/lib/torpor/llm}. */

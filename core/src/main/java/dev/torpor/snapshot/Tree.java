@@ -66,7 +66,8 @@ record Tree(List<Long> pids, List<GpuProcess> gpu) {
             if (pids.split("\\s+").length > 2) {
                 throw new TorporException(
                         Problem.SNAPSHOT,
-                        "Process " + pid + " is in a container: `torpor podman checkpoint` saves a container as a whole.");
+                        "Process " + pid
+                                + " is in a container: `torpor podman checkpoint` saves a container as a whole.");
             }
         } catch (IOException e) {
             return; // gone, as will be seen
