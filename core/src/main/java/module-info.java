@@ -9,6 +9,7 @@ module dev.torpor {
 
     exports dev.torpor;
     exports dev.torpor.driver;
+    exports dev.torpor.mps;
 
     uses dev.torpor.driver.DriverProvider;
 }
