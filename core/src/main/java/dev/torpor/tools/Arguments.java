@@ -11,10 +11,10 @@ import java.util.List;
  * @param limit after which it is killed
  */
 public record Arguments(List<String> words, Duration limit) {
+    private static final Duration LONGEST = Duration.ofDays(365);
+
     /** No arguments, and 10 min. */
     public static final Arguments NONE = new Arguments(List.of(), Duration.ofMinutes(10));
-
-    private static final Duration LONGEST = Duration.ofDays(365);
 
     /** Makes the list unmodifiable. */
     public Arguments {

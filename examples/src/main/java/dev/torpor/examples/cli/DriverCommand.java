@@ -5,16 +5,11 @@ import dev.torpor.Cuda;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
 /** A command that uses the driver. */
 abstract class DriverCommand implements Callable<Integer> {
     static final String SIMULATED = "SIMULATED: this driver is Torpor's simulator, and no GPU is behind it.";
-
-    @ParentCommand
-    @SuppressWarnings("NullAway.Init")
-    private Torpor torpor;
 
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -22,15 +17,19 @@ abstract class DriverCommand implements Callable<Integer> {
 
     @Override
     public final Integer call() throws Exception {
-        try (Cuda cuda = torpor.open()) {
+        try (Cuda cuda = torpor().open()) {
             return run(cuda).code();
         }
     }
 
     abstract ExitCode run(Cuda cuda) throws Exception;
 
+    private Torpor torpor() {
+        return (Torpor) spec.root().userObject();
+    }
+
     boolean json() {
-        return torpor.json();
+        return torpor().json();
     }
 
     CommandLine line() {
