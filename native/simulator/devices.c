@@ -39,7 +39,7 @@ CUresult do_cuDeviceGet(CUdevice *device, int ordinal) {
 CUresult do_cuDeviceGetName(char *name, int length, CUdevice device) {
     if (!name || length <= 0) return CUDA_ERROR_INVALID_VALUE;
     if (!device_known(device)) return CUDA_ERROR_INVALID_DEVICE;
-    device_name(driver.physical[device], name, (size_t)length);
+    device_name(name, (size_t)length);
     return CUDA_SUCCESS;
 }
 

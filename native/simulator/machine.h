@@ -64,6 +64,6 @@ CUresult account_set(struct slot *slot, const uint64_t *want);
 
 void device_uuid(int device, CUuuid *uuid);
 int device_by_uuid(const CUuuid *uuid);
-void device_name(int device, char *name, size_t length);
+void device_name(char *name, size_t length);
 
 #endif

@@ -133,7 +133,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned 
 EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned length) {
     char text[64];
     BEGIN(is_device(device) && name);
-    device_name(device->index, text, sizeof text);
+    device_name(text, sizeof text);
     return give(name, length, text);
 }
 

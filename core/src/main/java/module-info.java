@@ -11,6 +11,10 @@ module dev.torpor {
     exports dev.torpor.criu;
     exports dev.torpor.driver;
     exports dev.torpor.podman;
+    exports dev.torpor.snapshot;
+
+    opens dev.torpor.snapshot to
+            com.google.gson;
 
     uses dev.torpor.driver.DriverProvider;
 }

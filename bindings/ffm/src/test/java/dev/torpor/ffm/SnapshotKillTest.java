@@ -1,0 +1,152 @@
+package dev.torpor.ffm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.torpor.Cuda;
+import dev.torpor.CudaOptions;
+import dev.torpor.GpuProcess;
+import dev.torpor.ProcessState;
+import dev.torpor.Shim;
+import dev.torpor.ShimOptions;
+import dev.torpor.contract.Detached;
+import dev.torpor.contract.Machine;
+import dev.torpor.contract.Programs;
+import dev.torpor.snapshot.Load;
+import dev.torpor.snapshot.Save;
+import dev.torpor.snapshot.Snapshot;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Whenever a controller is killed, there is the process or the snapshot, with the memory intact. */
+class SnapshotKillTest {
+    private static final int ROUNDS = 6;
+
+    @TempDir
+    private Path directory = Path.of("");
+
+    private final Random random = new Random(4711);
+
+    /** A controller of its own: {@code save PID FOLDER} or {@code load FOLDER}. */
+    static final class Controller {
+        private Controller() {}
+
+        public static void main(String[] words) {
+            try (Cuda cuda = opened()) {
+                System.out.println("READY");
+                if (words[0].equals("save")) {
+                    Snapshot.save(cuda, Long.parseLong(words[1]), Path.of(words[2]), Save.defaults());
+                } else {
+                    Snapshot.open(Path.of(words[1])).load(cuda, Load.defaults());
+                }
+            }
+        }
+    }
+
+    private static Cuda opened() {
+        return Cuda.open(CudaOptions.defaults()
+                .provider("ffm")
+                .library(Machine.libcuda())
+                .nvml(Machine.libnvml()));
+    }
+
+    /** Killed so long after it has begun. */
+    private static boolean killedAfter(long millis, Object... words) throws Exception {
+        ProcessBuilder builder = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                "-Dtorpor.test.native=" + System.getProperty("torpor.test.native", "../native/target"),
+                "-cp",
+                System.getProperty("java.class.path"),
+                Controller.class.getName());
+        for (Object word : words) {
+            builder.command().add(word.toString());
+        }
+        Process controller =
+                builder.redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        assertThat(controller.inputReader().readLine()).isEqualTo("READY");
+        boolean ended = controller.waitFor(millis, TimeUnit.MILLISECONDS);
+        controller.destroyForcibly().waitFor();
+        return !ended;
+    }
+
+    /** CRIU outlives who called it. */
+    private static void awaitCriu(Path folder) throws InterruptedException {
+        String images = folder.resolve("criu").toString();
+        while (ProcessHandle.allProcesses()
+                .anyMatch(process -> process.info().commandLine().orElse("").contains(images))) {
+            Thread.sleep(10);
+        }
+    }
+
+    private Detached start() {
+        Map<String, String> environment = new HashMap<>();
+        Shim.extract().preload(environment, ShimOptions.defaults().folder(directory.resolve("run")));
+        return Detached.start(directory, environment, "--memory", "64M");
+    }
+
+    @Test
+    void aSaveThatIsKilledLeavesTheProcessOrTheSnapshot() throws Exception {
+        Machine.assumeSimulator("nobody is killed on a real GPU");
+        Programs.criu();
+        Path folder = directory.resolve("saved");
+        int killed = 0;
+        try (Detached target = start();
+                Cuda cuda = opened()) {
+            for (int round = 0; round < ROUNDS; round++) {
+                killed += killedAfter(random.nextInt(900), "save", target.pid(), folder) ? 1 : 0;
+                awaitCriu(folder);
+                awaken(cuda, target, folder);
+                target.assertMemoryIntact();
+                assertThat(new ProcessBuilder("rm", "-rf", folder.toString())
+                                .start()
+                                .waitFor())
+                        .isZero();
+            }
+        }
+        assertThat(killed).isPositive();
+    }
+
+    @Test
+    void aLoadThatIsKilledLeavesTheSnapshot() throws Exception {
+        Machine.assumeSimulator("nobody is killed on a real GPU");
+        Programs.criu();
+        Path folder = directory.resolve("saved");
+        int killed = 0;
+        try (Detached target = start();
+                Cuda cuda = opened()) {
+            Snapshot.save(cuda, target.pid(), folder, Save.defaults());
+            for (int round = 0; round < ROUNDS; round++) {
+                killed += killedAfter(random.nextInt(700), "load", folder) ? 1 : 0;
+                awaitCriu(folder);
+                assertThat(Snapshot.open(folder).verify()).isPositive();
+                awaken(cuda, target, folder);
+                target.assertMemoryIntact();
+                target.quit();
+            }
+            Snapshot.open(folder).load(cuda, Load.defaults());
+            target.assertMemoryIntact();
+        }
+        assertThat(killed).isPositive();
+    }
+
+    /** As somebody would who finds them so. */
+    private static void awaken(Cuda cuda, Detached target, Path folder) throws InterruptedException {
+        for (int i = 0; i < 500 && target.isAlive() && Files.exists(folder.resolve("manifest.json")); i++) {
+            Thread.sleep(10); // CRIU has killed it, and it is about to be gone; or it was loaded
+        }
+        if (!target.isAlive()) {
+            Snapshot.open(folder).load(cuda, Load.defaults());
+            return;
+        }
+        GpuProcess process = cuda.process(target.pid());
+        if (!process.state().equals(ProcessState.RUNNING)) {
+            process.resume();
+        }
+    }
+}

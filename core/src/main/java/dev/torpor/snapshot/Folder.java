@@ -1,0 +1,224 @@
+package dev.torpor.snapshot;
+
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonParseException;
+import dev.torpor.Problem;
+import dev.torpor.TorporException;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+
+/**
+ * The folder of a snapshot. It is finished when its manifest has its name, which it gets when everything else is there; until then, and
+ * for ever if the save is cut off, it is called {@code manifest.json.partial}.
+ */
+record Folder(Path path) {
+    private static final String MANIFEST = "manifest.json";
+    private static final String PARTIAL = MANIFEST + ".partial";
+    private static final String IMAGES = "criu";
+    private static final String DEVICE_MEMORY = "device-memory";
+    private static final String LOCK = "lock";
+    private static final Gson GSON =
+            new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
+
+    static Folder of(Path path) {
+        return new Folder(path.toAbsolutePath().normalize());
+    }
+
+    /** Made where nothing is. */
+    static Folder make(Path path) {
+        Folder folder = of(path);
+        try {
+            Files.createDirectory(folder.path, PosixFilePermissions.asFileAttribute(mode("rwx--x--x")));
+            Files.createDirectory(folder.images(), PosixFilePermissions.asFileAttribute(mode("rwx------")));
+            Files.createFile(folder.path.resolve(LOCK));
+            return folder;
+        } catch (IOException e) {
+            throw new TorporException(
+                    Problem.SNAPSHOT,
+                    "The folder " + folder.path + " cannot be made (" + e
+                            + "): name one that is not there yet, in a folder that is. The process was not touched.");
+        }
+    }
+
+    private static Set<PosixFilePermission> mode(String text) {
+        return PosixFilePermissions.fromString(text);
+    }
+
+    Path images() {
+        return path.resolve(IMAGES);
+    }
+
+    /** Where a process stores its memory, in a folder that belongs to its user: the process makes the file itself. */
+    Path deviceMemory(long pid, int user) {
+        Path folder = path.resolve(DEVICE_MEMORY + "-" + pid);
+        try {
+            if (!Files.isDirectory(folder)) {
+                Files.createDirectory(folder, PosixFilePermissions.asFileAttribute(mode("rwx------")));
+                Files.setAttribute(folder, "unix:uid", user);
+            }
+        } catch (IOException e) {
+            throw new TorporException(
+                    Problem.SNAPSHOT,
+                    "The folder " + folder + " cannot be made for user " + user + " (" + e
+                            + "): run as that user, or as root.");
+        }
+        return folder.resolve("memory");
+    }
+
+    /** A file of it, by its name within. */
+    Path file(String name) {
+        return path.resolve(name);
+    }
+
+    Path manifest() {
+        return path.resolve(MANIFEST);
+    }
+
+    Path partial() {
+        return path.resolve(PARTIAL);
+    }
+
+    boolean isFinished() {
+        return Files.exists(manifest());
+    }
+
+    /** Before anything that matters is in the folder. */
+    void writePartial(Manifest manifest) {
+        write(manifest, partial());
+    }
+
+    /** In place of the one that finished it. */
+    void writeSealed(Manifest manifest) throws IOException {
+        Path next = path.resolve(MANIFEST + ".next");
+        Files.writeString(next, GSON.toJson(manifest));
+        force(next);
+        Files.move(next, manifest(), StandardCopyOption.ATOMIC_MOVE);
+    }
+
+    private static void write(Manifest manifest, Path file) {
+        try {
+            Files.writeString(file, GSON.toJson(manifest));
+            force(file);
+        } catch (IOException e) {
+            throw new TorporException(
+                    Problem.SNAPSHOT, file + " cannot be written (" + e + "): make room, or name another folder.");
+        }
+    }
+
+    static void force(Path file) throws IOException {
+        try (FileChannel open = FileChannel.open(file, StandardOpenOption.READ)) {
+            open.force(true);
+        }
+    }
+
+    /** @throws TorporException {@link Problem#SNAPSHOT} if there is no finished snapshot, or one of another version */
+    Manifest read() {
+        try {
+            Manifest manifest = GSON.fromJson(Files.readString(manifest()), Manifest.class);
+            if (manifest != null && manifest.format() == Manifest.FORMAT) {
+                return manifest;
+            }
+            int format = manifest == null ? 0 : manifest.format();
+            throw new TorporException(
+                    Problem.SNAPSHOT,
+                    manifest() + " has format " + format + ", and this version reads format " + Manifest.FORMAT
+                            + ": use the version that made it.");
+        } catch (NoSuchFileException e) {
+            throw new TorporException(Problem.SNAPSHOT, unfinished());
+        } catch (IOException | JsonParseException | NullPointerException e) {
+            throw new TorporException(
+                    Problem.SNAPSHOT, manifest() + " cannot be read (" + e + "): the snapshot is damaged.");
+        }
+    }
+
+    private String unfinished() {
+        return Files.exists(partial())
+                ? path
+                        + " is no finished snapshot: its save was cut off. If its processes are still there, resume them before you"
+                        + " delete it, as their memory may be in it."
+                : path + " is no snapshot: it has no " + MANIFEST + ".";
+    }
+
+    /** All files but the manifest, the lock and CRIU's logs, by their names within. */
+    List<String> names() throws IOException {
+        try (Stream<Path> all = Files.walk(path)) {
+            return all.filter(Files::isRegularFile)
+                    .map(file -> path.relativize(file).toString())
+                    .filter(name -> !name.startsWith(MANIFEST)
+                            && !name.equals(LOCK)
+                            && !name.endsWith(".log")
+                            && !name.endsWith("stats-dump"))
+                    .sorted()
+                    .toList();
+        }
+    }
+
+    /**
+     * Does something while nobody else does; on a medium that cannot be written nobody can tell.
+     *
+     * @throws TorporException {@link Problem#SNAPSHOT} if somebody is at it already
+     */
+    <T> T alone(Supplier<T> work) {
+        FileChannel channel;
+        try {
+            channel = FileChannel.open(path.resolve(LOCK), StandardOpenOption.WRITE);
+        } catch (IOException e) {
+            return work.get();
+        }
+        try {
+            if (!locked(channel)) {
+                throw new TorporException(
+                        Problem.SNAPSHOT, "Somebody else works with " + path + " right now: wait until that is done.");
+            }
+            return work.get();
+        } finally {
+            close(channel);
+        }
+    }
+
+    private static boolean locked(FileChannel channel) {
+        try {
+            return channel.tryLock() != null;
+        } catch (OverlappingFileLockException e) {
+            return false;
+        } catch (IOException e) {
+            return true; // a file system without locks
+        }
+    }
+
+    private static void close(FileChannel channel) {
+        try {
+            channel.close();
+        } catch (IOException e) {
+            return; // closed all the same
+        }
+    }
+
+    void delete() {
+        try {
+            List<Path> files;
+            try (Stream<Path> all = Files.walk(path)) {
+                files = all.sorted(Comparator.reverseOrder()).toList();
+            }
+            for (Path file : files) {
+                Files.delete(file);
+            }
+        } catch (IOException e) {
+            return; // what is left has no manifest
+        }
+    }
+}

@@ -1,0 +1,146 @@
+package dev.torpor.snapshot;
+
+import dev.torpor.Cuda;
+import dev.torpor.GpuGroup;
+import dev.torpor.GpuProcess;
+import dev.torpor.Problem;
+import dev.torpor.Report;
+import dev.torpor.TorporException;
+import dev.torpor.criu.Criu;
+import dev.torpor.snapshot.Manifest.Member;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.concurrent.locks.LockSupport;
+
+/** One load: everything is looked at, CRIU makes the processes anew, and those of CUDA are resumed. */
+final class Loading {
+    private static final Duration GONE_LIMIT = Duration.ofSeconds(10);
+    private static final Duration POLL = Duration.ofMillis(5);
+
+    private final Cuda cuda;
+    private final Folder folder;
+    private final Manifest manifest;
+    private final Load options;
+    private final Criu criu;
+    private final Timeline timeline = new Timeline();
+    private final List<String> notes = new ArrayList<>();
+
+    Loading(Cuda cuda, Folder folder, Manifest manifest, Load options) {
+        this.cuda = cuda;
+        this.folder = folder;
+        this.manifest = manifest;
+        this.options = options;
+        criu = options.program();
+    }
+
+    SnapshotReport run() {
+        return folder.alone(() -> {
+            check();
+            criu.restore(folder.images(), options.restore());
+            timeline.end("restore", OptionalLong.of(imageBytes()));
+            return report(resumed());
+        });
+    }
+
+    private void check() {
+        if (!manifest.sealed()) {
+            notes.add("the snapshot has no sizes and checksums to compare with");
+        }
+        Snapshot.checkSizes(folder, manifest);
+        new Fitting(cuda, manifest).check(options);
+        if (options.verify()) {
+            Snapshot.verify(folder, manifest);
+        }
+        for (Member member : manifest.processes()) {
+            makeShimFolder(member);
+        }
+        timeline.end("check");
+    }
+
+    /** Where the control socket was, and CRIU makes it anew; a folder in /tmp does not outlive the host's next start. */
+    private static void makeShimFolder(Member member) {
+        Path shimFolder = Path.of(member.shimFolder());
+        if (member.shimFolder().isEmpty() || Files.exists(shimFolder)) {
+            return;
+        }
+        try {
+            Files.createDirectory(
+                    shimFolder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            Files.setAttribute(shimFolder, "unix:uid", member.user());
+        } catch (IOException e) {
+            throw new TorporException(
+                    Problem.SNAPSHOT,
+                    "The folder " + shimFolder + ", where the shim of process " + member.pid()
+                            + " listens, cannot be made (" + e
+                            + "). Nothing was started: make it, for its user alone.");
+        }
+    }
+
+    private List<Report> resumed() {
+        try {
+            List<GpuProcess> processes = new ArrayList<>();
+            for (Member member : manifest.processes()) {
+                if (member.gpu()) {
+                    processes.add(cuda.process(member.pid()));
+                }
+            }
+            List<Report> reports = GpuGroup.of(processes)
+                    .resume(process -> Waking.resume(folder, manifest, process)
+                            .onto(options.deviceMap())
+                            .checkDeviceMemory(options.checkMemory()));
+            timeline.end("resume", OptionalLong.of(storedBytes()));
+            return reports;
+        } catch (TorporException e) {
+            kill();
+            throw new TorporException(
+                    e.problem(),
+                    e.getMessage() + " The processes that were made anew have been killed; the snapshot in "
+                            + folder.path() + " is intact.");
+        }
+    }
+
+    private void kill() {
+        long deadline = System.nanoTime() + GONE_LIMIT.toNanos();
+        for (Member member : manifest.processes()) {
+            ProcessHandle.of(member.pid()).ifPresent(ProcessHandle::destroyForcibly);
+        }
+        while (manifest.processes().stream().anyMatch(Loading::isThere) && System.nanoTime() < deadline) {
+            LockSupport.parkNanos(POLL.toNanos());
+        }
+    }
+
+    private static boolean isThere(Member member) {
+        return Files.exists(Path.of("/proc", Long.toString(member.pid())));
+    }
+
+    private long imageBytes() {
+        return manifest.bytes() - storedBytes();
+    }
+
+    private long storedBytes() {
+        return manifest.processes().stream()
+                .mapToLong(member -> member.deviceMemory().isEmpty()
+                        ? 0
+                        : Host.bytes(folder.file(member.deviceMemory()).toString()))
+                .sum();
+    }
+
+    private SnapshotReport report(List<Report> reports) {
+        return new SnapshotReport(
+                "load",
+                folder.path(),
+                manifest.processes().stream().map(Member::pid).toList(),
+                timeline.phases(),
+                reports,
+                manifest.bytes(),
+                timeline.total(),
+                notes,
+                cuda.simulated());
+    }
+}

@@ -1,0 +1,107 @@
+package dev.torpor.snapshot;
+
+import dev.torpor.criu.Criu;
+import dev.torpor.criu.CriuDump;
+import java.time.Duration;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/** Options of {@link Snapshot#save}. Immutable: each method returns a changed copy. */
+public final class Save {
+    private static final Save DEFAULT =
+            new Save(CriuDump.defaults(), null, Duration.ofSeconds(10), true, false, true, false);
+
+    private final CriuDump dump;
+    private final @Nullable Criu criu;
+    private final Duration lockTimeout;
+    private final boolean parking;
+    private final boolean leavesRunning;
+    private final boolean checksums;
+    private final boolean durable;
+
+    private Save(
+            CriuDump dump,
+            @Nullable Criu criu,
+            Duration lockTimeout,
+            boolean parking,
+            boolean leavesRunning,
+            boolean checksums,
+            boolean durable) {
+        this.dump = dump;
+        this.criu = criu;
+        this.lockTimeout = lockTimeout;
+        this.parking = parking;
+        this.leavesRunning = leavesRunning;
+        this.checksums = checksums;
+        this.durable = durable;
+    }
+
+    /** The processes end, their shim is used where it is there, checksums are made, and nobody waits for the disk. */
+    public static Save defaults() {
+        return DEFAULT;
+    }
+
+    /** The processes go on afterwards as they were before. */
+    public Save leaveRunning() {
+        return new Save(dump, criu, lockTimeout, parking, true, checksums, durable);
+    }
+
+    /** What CRIU is told besides; whether the processes are left running is not its to say. */
+    public Save criu(CriuDump options) {
+        return new Save(Objects.requireNonNull(options), criu, lockTimeout, parking, leavesRunning, checksums, durable);
+    }
+
+    /** Which CRIU. Default: {@link Criu#find}. */
+    public Save with(Criu program) {
+        return new Save(dump, Objects.requireNonNull(program), lockTimeout, parking, leavesRunning, checksums, durable);
+    }
+
+    /** How long to wait for work that is on the GPU already, as {@link dev.torpor.Suspend#lockTimeout(Duration)}. */
+    public Save lockTimeout(Duration timeout) {
+        return new Save(dump, criu, Objects.requireNonNull(timeout), parking, leavesRunning, checksums, durable);
+    }
+
+    /** Leaves the shim aside: device memory gets into CRIU's images, by way of the driver's buffer. */
+    public Save withoutParking() {
+        return new Save(dump, criu, lockTimeout, false, leavesRunning, checksums, durable);
+    }
+
+    /** Whether to make checksums, which {@link Snapshot#verify} needs: beside CRIU's work for device memory, after it for CRIU's images. */
+    public Save checksums(boolean made) {
+        return new Save(dump, criu, lockTimeout, parking, leavesRunning, made, durable);
+    }
+
+    /** Whether to wait until the disk has everything, so that not even a power failure costs the snapshot. Default: no. */
+    public Save durable(boolean waits) {
+        return new Save(dump, criu, lockTimeout, parking, leavesRunning, checksums, waits);
+    }
+
+    CriuDump dump() {
+        return leavesRunning ? dump.leaveRunning() : dump;
+    }
+
+    Criu program() {
+        return Optional.ofNullable(criu).orElseGet(Criu::find);
+    }
+
+    Duration lockTimeout() {
+        return lockTimeout;
+    }
+
+    boolean parking() {
+        return parking;
+    }
+
+    boolean leavesRunning() {
+        return leavesRunning;
+    }
+
+    boolean checksums() {
+        return checksums;
+    }
+
+    boolean durable() {
+        return durable;
+    }
+}

@@ -1,0 +1,243 @@
+package dev.torpor.snapshot;
+
+import dev.torpor.Cuda;
+import dev.torpor.GpuGroup;
+import dev.torpor.GpuProcess;
+import dev.torpor.Level;
+import dev.torpor.Problem;
+import dev.torpor.ProcessState;
+import dev.torpor.Report;
+import dev.torpor.Suspend;
+import dev.torpor.TorporException;
+import dev.torpor.criu.Criu;
+import dev.torpor.snapshot.Manifest.Member;
+import dev.torpor.snapshot.Manifest.StoredFile;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.OptionalLong;
+
+/** One save: everything is looked at, the processes are suspended, CRIU dumps them, the manifest is completed. */
+final class Saving {
+    private final Cuda cuda;
+    private final Path path;
+    private final Save options;
+    private final Criu criu;
+    private final Tree tree;
+    private final Description before;
+    private final Timeline timeline = new Timeline();
+    private final List<Report> reports = new ArrayList<>();
+    private final List<String> notes = new ArrayList<>();
+    private final Map<String, Checksums.Making> sums = new LinkedHashMap<>();
+
+    Saving(Cuda cuda, long pid, Path path, Save options) {
+        this.cuda = cuda;
+        this.path = path.toAbsolutePath().normalize();
+        this.options = options;
+        criu = options.program();
+        tree = Tree.of(cuda, pid);
+        before = new Description(cuda, tree, options.parking());
+    }
+
+    SnapshotReport run() {
+        before.checkStates();
+        checkRoom();
+        Folder folder = Folder.make(path);
+        return folder.alone(() -> run(folder));
+    }
+
+    private SnapshotReport run(Folder folder) {
+        Manifest manifest = described(folder);
+        timeline.end("check");
+        try (Checksums checksums = new Checksums()) {
+            save(folder, manifest, checksums);
+            if (options.leavesRunning()) {
+                goOn(folder, manifest);
+            }
+            return report(folder, seal(folder, manifest, checksums));
+        }
+    }
+
+    private void checkRoom() {
+        long needed = before.bytes();
+        Path parent = Objects.requireNonNullElse(path.getParent(), path);
+        try {
+            long there = Files.getFileStore(parent).getUsableSpace();
+            if (there < needed) {
+                throw new TorporException(
+                        Problem.SNAPSHOT,
+                        "A snapshot of process " + tree.pids().get(0) + " may need " + needed + " bytes, and " + parent
+                                + " has room for " + there
+                                + ": free some, or name another folder. The process was not touched.");
+            }
+        } catch (IOException e) {
+            throw new TorporException(
+                    Problem.SNAPSHOT,
+                    "The folder " + parent + " cannot be used (" + e + "): name one in a folder that is there.");
+        }
+    }
+
+    private Manifest described(Folder folder) {
+        try {
+            Manifest manifest = before.manifest(folder);
+            folder.writePartial(manifest);
+            return manifest;
+        } catch (RuntimeException e) {
+            folder.delete();
+            throw e;
+        }
+    }
+
+    private void save(Folder folder, Manifest manifest, Checksums checksums) {
+        try {
+            Path script = Finish.script(folder);
+            reports.addAll(suspended(folder, manifest));
+            timeline.end("suspend", OptionalLong.of(storedBytes(folder, manifest)));
+            beginSums(folder, manifest, checksums);
+            criu.dump(tree.pids().get(0), folder.images(), options.dump().actionScript(script));
+            timeline.end("dump", OptionalLong.of(bytes(folder.images())));
+        } catch (TorporException e) {
+            if (folder.isFinished() && !isThere()) {
+                notes.add(String.valueOf(e.getMessage())); // all of it is there, and the processes have ended
+                return;
+            }
+            throw undone(folder, manifest, e);
+        }
+    }
+
+    private boolean isThere() {
+        return ProcessHandle.of(tree.pids().get(0)).isPresent();
+    }
+
+    private List<Report> suspended(Folder folder, Manifest manifest) {
+        List<GpuProcess> awake = tree.gpu().stream()
+                .filter(process -> !before.stateBefore(process).equals(ProcessState.CHECKPOINTED))
+                .toList();
+        return awake.isEmpty()
+                ? List.of()
+                : GpuGroup.of(awake).suspend(process -> suspend(folder, member(manifest, process)));
+    }
+
+    private Suspend suspend(Folder folder, Member member) {
+        Suspend suspend = Suspend.to(Level.CHECKPOINT).lockTimeout(options.lockTimeout());
+        if (!options.parking()) {
+            return suspend.withoutParking();
+        }
+        return member.deviceMemory().isEmpty() ? suspend : suspend.storeAt(folder.file(member.deviceMemory()));
+    }
+
+    private static Member member(Manifest manifest, GpuProcess process) {
+        return manifest.processes().stream()
+                .filter(member -> member.pid() == process.pid())
+                .findFirst()
+                .orElseThrow();
+    }
+
+    /** Of what is in files of its own; one that had nothing to park has made none. */
+    private static List<String> stored(Folder folder, Manifest manifest) {
+        return manifest.processes().stream()
+                .map(Member::deviceMemory)
+                .filter(name -> !name.isEmpty() && Files.exists(folder.file(name)))
+                .toList();
+    }
+
+    private static long storedBytes(Folder folder, Manifest manifest) {
+        long sum = 0;
+        for (String name : stored(folder, manifest)) {
+            sum += Host.bytes(folder.file(name).toString());
+        }
+        return sum;
+    }
+
+    private static long bytes(Path images) {
+        long sum = 0;
+        for (String file : Objects.requireNonNullElse(images.toFile().list(), new String[0])) {
+            sum += Host.bytes(images.resolve(file).toString());
+        }
+        return sum;
+    }
+
+    private void beginSums(Folder folder, Manifest manifest, Checksums checksums) {
+        for (String name : options.checksums() ? stored(folder, manifest) : List.<String>of()) {
+            Path file = folder.file(name);
+            sums.put(name, checksums.begin(name, file, Host.bytes(file.toString())));
+        }
+    }
+
+    /** The folder goes, unless memory of a process is left in it. */
+    private TorporException undone(Folder folder, Manifest manifest, TorporException failure) {
+        try {
+            Files.deleteIfExists(folder.manifest());
+            Waking.all(tree.gpu(), before, folder, manifest);
+        } catch (TorporException | IOException e) {
+            return new TorporException(
+                    failure.problem(),
+                    failure.getMessage() + " Undoing it failed too: " + e.getMessage() + " Keep " + folder.path()
+                            + ", as memory of the process may be in it, and resume the process before you delete it.");
+        }
+        folder.delete();
+        return failure;
+    }
+
+    private void goOn(Folder folder, Manifest manifest) {
+        try {
+            Waking.all(tree.gpu(), before, folder, manifest);
+            timeline.end("resume", OptionalLong.of(storedBytes(folder, manifest)));
+        } catch (TorporException e) {
+            throw new TorporException(
+                    e.problem(), e.getMessage() + " The snapshot in " + folder.path() + " is complete all the same.");
+        }
+    }
+
+    /** What fails here costs no more than what is written here. */
+    private Manifest seal(Folder folder, Manifest manifest, Checksums checksums) {
+        try {
+            List<Checksums.Making> making = new ArrayList<>();
+            for (String name : folder.names()) {
+                long bytes = Files.size(folder.file(name));
+                Checksums.Making known = sums.get(name);
+                making.add(
+                        known != null
+                                ? known
+                                : checksums.begin(name, folder.file(name), options.checksums() ? bytes : 0));
+            }
+            List<StoredFile> files = new ArrayList<>();
+            for (Checksums.Making one : making) {
+                files.add(new StoredFile(
+                        one.name(),
+                        Files.size(folder.file(one.name())),
+                        one.made().crc32c()));
+            }
+            if (options.durable()) {
+                for (StoredFile file : files) {
+                    Folder.force(folder.file(file.name()));
+                }
+            }
+            timeline.end("seal");
+            Manifest complete = manifest.sealedWith(files, timeline.milliseconds());
+            folder.writeSealed(complete);
+            return complete;
+        } catch (IOException e) {
+            notes.add("sizes and checksums could not be added to the manifest: " + e);
+            return manifest;
+        }
+    }
+
+    private SnapshotReport report(Folder folder, Manifest manifest) {
+        return new SnapshotReport(
+                "save",
+                folder.path(),
+                tree.pids(),
+                timeline.phases(),
+                reports,
+                manifest.bytes(),
+                timeline.total(),
+                notes,
+                cuda.simulated());
+    }
+}
