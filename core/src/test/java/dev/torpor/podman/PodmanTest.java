@@ -50,7 +50,12 @@ class PodmanTest {
                 "echo \"$@\" > " + directory + "/words; env -i PATH=\"$PATH\" criu swrk 3; echo '" + STATISTICS + "'");
 
         PodmanStatistics statistics = command.act(
-                "checkpoint", "checkpoint it", null, PodmanCheckpoint.defaults().keep(), "0123");
+                "checkpoint",
+                command.chosenCriu(),
+                "checkpoint it",
+                null,
+                PodmanCheckpoint.defaults().keep(),
+                "0123");
 
         assertThat(directory.resolve("words"))
                 .hasContent("--runtime runc container checkpoint --print-stats --keep 0123");
@@ -73,7 +78,9 @@ class PodmanTest {
         PodmanCommand command = command("printf '%s' '" + complaint + "' >&2; exit 125");
 
         assertThat(Failures.failure(
-                        Problem.TOOL, () -> command.act("restore", "restore x", null, PodmanRestore.defaults(), "x")))
+                        Problem.TOOL,
+                        () -> command.act(
+                                "restore", command.chosenCriu(), "restore x", null, PodmanRestore.defaults(), "x")))
                 .hasMessageStartingWith("podman could not restore x: ")
                 .hasMessageContaining(sentence);
     }
@@ -84,7 +91,9 @@ class PodmanTest {
                 + "echo 'Error: no luck.' >&2; echo 'log file: x' >&2; exit 125");
 
         assertThat(Failures.failure(
-                        Problem.TOOL, () -> command.act("restore", "restore x", null, PodmanRestore.defaults(), "x")))
+                        Problem.TOOL,
+                        () -> command.act(
+                                "restore", command.chosenCriu(), "restore x", null, PodmanRestore.defaults(), "x")))
                 .hasMessage("podman could not restore x: no luck.");
     }
 
@@ -97,14 +106,26 @@ class PodmanTest {
 
         assertThat(Failures.failure(
                         Problem.TOOL,
-                        () -> silent.act("checkpoint", "checkpoint x", log, PodmanCheckpoint.defaults(), "x")))
+                        () -> silent.act(
+                                "checkpoint",
+                                silent.chosenCriu(),
+                                "checkpoint x",
+                                log,
+                                PodmanCheckpoint.defaults(),
+                                "x")))
                 .hasMessage("podman could not checkpoint x: it ended with status 125.");
 
         PodmanCommand writing =
                 command("echo 'Error (criu/a.c:1): odd' > " + log + "; echo 'Error: no luck' >&2; exit 125");
         assertThat(Failures.failure(
                         Problem.TOOL,
-                        () -> writing.act("checkpoint", "checkpoint x", log, PodmanCheckpoint.defaults(), "x")))
+                        () -> writing.act(
+                                "checkpoint",
+                                writing.chosenCriu(),
+                                "checkpoint x",
+                                log,
+                                PodmanCheckpoint.defaults(),
+                                "x")))
                 .hasMessageStartingWith("podman could not checkpoint x: no luck. CRIU says: odd.")
                 .hasMessageEndingWith(" CRIU's log is " + log + ".");
     }
@@ -117,6 +138,7 @@ class PodmanTest {
                         Problem.TOOL,
                         () -> command.act(
                                 "checkpoint",
+                                command.chosenCriu(),
                                 "checkpoint x",
                                 null,
                                 PodmanCheckpoint.defaults().limit(Duration.ofMillis(500)),
