@@ -39,8 +39,8 @@ final class Saving {
         this.cuda = cuda;
         this.path = path.toAbsolutePath().normalize();
         this.options = options;
-        criu = options.program();
         tree = Tree.of(cuda, pid);
+        criu = options.program();
         before = new Description(cuda, tree, options.parking());
     }
 

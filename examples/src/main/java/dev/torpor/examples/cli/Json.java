@@ -14,6 +14,7 @@ import dev.torpor.criu.CriuStatistics;
 import dev.torpor.mps.Mps;
 import dev.torpor.mps.MpsStatus;
 import dev.torpor.podman.PodmanReport;
+import dev.torpor.snapshot.SnapshotReport;
 import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.List;
@@ -78,6 +79,26 @@ public final class Json {
     private static JsonArray ofReports(List<Report> reports) {
         JsonArray json = new JsonArray();
         reports.forEach(report -> json.add(of(report)));
+        return json;
+    }
+
+    static JsonObject of(SnapshotReport report) {
+        JsonObject json = new JsonObject();
+        json.addProperty("operation", report.operation());
+        json.addProperty("folder", report.folder().toString());
+        JsonArray pids = new JsonArray();
+        report.pids().forEach(pids::add);
+        json.add("pids", pids);
+        json.add("phases", of(report.phases()));
+        JsonArray processes = new JsonArray();
+        report.processes().forEach(process -> processes.add(of(process)));
+        json.add("processes", processes);
+        json.addProperty("bytes", report.bytes());
+        json.addProperty("totalMs", millis(report.total()));
+        JsonArray notes = new JsonArray();
+        report.notes().forEach(notes::add);
+        json.add("notes", notes);
+        json.addProperty("simulated", report.simulated());
         return json;
     }
 

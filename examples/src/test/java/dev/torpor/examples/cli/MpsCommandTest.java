@@ -1,6 +1,7 @@
 package dev.torpor.examples.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import com.google.gson.JsonObject;
 import dev.torpor.contract.Machine;
@@ -102,7 +103,7 @@ class MpsCommandTest {
             assertThat(mps("stop", "--timeout", "200ms").fails(ExitCode.TOOL).err())
                     .contains("waits for process " + target.pid() + ":");
         }
-        end();
+        await().until(() -> !mps.status().running()); // it was told to go when its clients have
         mps("start").succeeds();
         try (Target target = client()) {
             assertThat(target.isAlive()).isTrue();

@@ -1,0 +1,53 @@
+package dev.torpor.examples.cli;
+
+import dev.torpor.Cuda;
+import dev.torpor.criu.CriuDump;
+import dev.torpor.snapshot.Save;
+import dev.torpor.snapshot.Snapshot;
+import dev.torpor.snapshot.SnapshotReport;
+import java.nio.file.Path;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(name = "save", description = "Saves a process with its children into a folder; then they end.")
+final class SnapshotSaveCommand extends DriverCommand {
+    @Parameters(index = "0", paramLabel = "PID", description = "The root of the processes.")
+    private long pid;
+
+    @Parameters(index = "1", paramLabel = "FOLDER", description = "Where nothing is yet.")
+    private Path folder = Path.of("");
+
+    @Option(names = "--leave-running", description = "The processes go on as they were.")
+    private boolean leaveRunning;
+
+    @Option(names = "--driver-only", description = "Leave the shim aside: device memory gets into CRIU's images.")
+    private boolean driverOnly;
+
+    @Option(names = "--no-checksums", description = "Make no checksums, which `snapshot verify` needs.")
+    private boolean noChecksums;
+
+    @Option(names = "--durable", description = "Wait until the disk has everything.")
+    private boolean durable;
+
+    @Mixin
+    private final LockTimeout lockTimeout = new LockTimeout();
+
+    @Mixin
+    private final CriuSettings criu = new CriuSettings();
+
+    @Override
+    ExitCode run(Cuda cuda) {
+        Save options = Save.defaults()
+                .lockTimeout(lockTimeout.value())
+                .criu(criu.on(CriuDump.defaults()))
+                .checksums(!noChecksums)
+                .durable(durable);
+        options = leaveRunning ? options.leaveRunning() : options;
+        options = driverOnly ? options.withoutParking() : options;
+        SnapshotReport report = Snapshot.save(cuda, pid, folder, options);
+        print(report.toString(), Json.of(report));
+        return ExitCode.OK;
+    }
+}
