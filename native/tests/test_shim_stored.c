@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { BYTES = 24 * MIB, SOME = 6 * MIB, POOLED = 10 * MIB };
+enum { BYTES = 6 * MIB, SOME = 2 * MIB, POOLED = 4 * MIB };
 static CUdeviceptr memory, mine, pooled;
 static char folder[200], path[300], elsewhere[300], line[400];
 
@@ -106,7 +106,7 @@ static void whatTheDiskHasIsReadFromIt(void) {
     COMMAND_OK(with("park keep=1", path));
     int fd = open(path, O_RDONLY);
     OK(fsync(fd));
-    OK(posix_fadvise(fd, 4 * MIB, 16 * MIB, POSIX_FADV_DONTNEED)); /* so that some of it is in the page cache, and some is not */
+    OK(posix_fadvise(fd, 4 * MIB, 6 * MIB, POSIX_FADV_DONTNEED)); /* so that some of it is in the page cache, and some is not */
     close(fd);
     COMMAND_OK("unpark");
     expect_whole();
