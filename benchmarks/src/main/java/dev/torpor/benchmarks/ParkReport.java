@@ -55,7 +55,7 @@ final class ParkReport {
         this.run = run;
         quick = run.settings().quick();
         rounds = run.settings().roundsOr(3);
-        memory = run.settings().memoryOr((quick ? 64L : 8896L) << 20);
+        memory = run.settings().memoryOr((quick ? 16L : 8896L) << 20);
         report = new Report(
                 "park",
                 "Parking, and suspending with the shim beside the driver alone, median ms",
