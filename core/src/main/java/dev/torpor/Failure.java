@@ -15,7 +15,7 @@ record Failure(Problem problem, String sentence) {
 
     static Failure of(CudaDriver driver, Preflight preflight, Plan plan, Step step, int result) {
         String call = step.function() + "(pid " + preflight.pid() + ") failed: " + Calls.words(driver, result) + ". ";
-        if (!preflight.alive()) {
+        if (preflight.hasEnded(result)) {
             return new Failure(Problem.NO_SUCH_PROCESS, call + "The process has ended.");
         }
         return switch (step) {

@@ -10,11 +10,15 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /** Everything that is looked at before a process is touched, each with an error of its own. */
 final class Preflight {
     /** Kept free beside what a process needs: the driver's own needs differ a little from what NVML reports. */
+    private static final Duration DYING = Duration.ofMillis(200);
+
+    private static final Duration POLL = Duration.ofMillis(1);
     private static final long MARGIN = 64L << 20; // a restore was seen to need 8 to 16 MiB more than NVML had told
 
     private static final Duration REHEARSAL = Duration.ofMillis(100);
@@ -104,6 +108,16 @@ final class Preflight {
     /** Whether the process that the handle means is still there. */
     boolean alive() {
         return proc.startTime(pid) == startTime;
+    }
+
+    /** After a step that failed: where the driver no longer finds the process, its last threads may take a moment to go. */
+    boolean hasEnded(int result) {
+        long deadline = System.nanoTime() + DYING.toNanos();
+        boolean lost = result == CudaResult.NOT_INITIALIZED || result == CudaResult.OPERATING_SYSTEM;
+        while (lost && alive() && System.nanoTime() < deadline) {
+            LockSupport.parkNanos(POLL.toNanos());
+        }
+        return !alive();
     }
 
     /** @throws TorporException as {@link GpuProcess#state(Duration)} */

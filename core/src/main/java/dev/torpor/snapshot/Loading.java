@@ -42,9 +42,13 @@ final class Loading {
     SnapshotReport run() {
         return folder.alone(() -> {
             check();
-            criu.restore(folder.images(), options.restore());
-            timeline.end("restore", OptionalLong.of(imageBytes()));
-            return report(resumed());
+            try {
+                criu.restore(folder.images(), options.restore());
+                timeline.end("restore", OptionalLong.of(imageBytes()));
+                return report(resumed());
+            } catch (RuntimeException e) {
+                throw killed(e);
+            }
         });
     }
 
@@ -83,29 +87,25 @@ final class Loading {
     }
 
     private List<Report> resumed() {
-        try {
-            List<GpuProcess> processes = new ArrayList<>();
-            for (Member member : manifest.processes()) {
-                if (member.gpu()) {
-                    processes.add(cuda.process(member.pid()));
-                }
+        List<GpuProcess> processes = new ArrayList<>();
+        for (Member member : manifest.processes()) {
+            if (member.gpu()) {
+                processes.add(cuda.process(member.pid()));
             }
-            List<Report> reports = GpuGroup.of(processes)
-                    .resume(process -> Waking.resume(folder, manifest, process)
-                            .onto(options.deviceMap())
-                            .checkDeviceMemory(options.checkMemory()));
-            timeline.end("resume", OptionalLong.of(storedBytes()));
-            return reports;
-        } catch (TorporException e) {
-            kill();
-            throw new TorporException(
-                    e.problem(),
-                    e.getMessage() + " The processes that were made anew have been killed; the snapshot in "
-                            + folder.path() + " is intact.");
         }
+        List<Report> reports = GpuGroup.of(processes)
+                .resume(process -> Waking.resume(folder, manifest, process)
+                        .onto(options.deviceMap())
+                        .checkDeviceMemory(options.checkMemory()));
+        timeline.end("resume", OptionalLong.of(storedBytes()));
+        return reports;
     }
 
-    private void kill() {
+    /** Their pids were free before, so whoever has one now was made of this snapshot. */
+    private RuntimeException killed(RuntimeException failure) {
+        if (manifest.processes().stream().noneMatch(Loading::isThere)) {
+            return failure;
+        }
         long deadline = System.nanoTime() + GONE_LIMIT.toNanos();
         for (Member member : manifest.processes()) {
             ProcessHandle.of(member.pid()).ifPresent(ProcessHandle::destroyForcibly);
@@ -113,6 +113,10 @@ final class Loading {
         while (manifest.processes().stream().anyMatch(Loading::isThere) && System.nanoTime() < deadline) {
             LockSupport.parkNanos(POLL.toNanos());
         }
+        return new TorporException(
+                failure instanceof TorporException known ? known.problem() : Problem.SNAPSHOT,
+                failure.getMessage() + " The processes that were made anew have been killed; the snapshot in "
+                        + folder.path() + " is intact.");
     }
 
     private static boolean isThere(Member member) {

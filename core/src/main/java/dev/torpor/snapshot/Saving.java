@@ -101,7 +101,7 @@ final class Saving {
             beginSums(folder, manifest, checksums);
             criu.dump(tree.pids().get(0), folder.images(), options.dump().actionScript(script));
             timeline.end("dump", OptionalLong.of(bytes(folder.images())));
-        } catch (TorporException e) {
+        } catch (RuntimeException e) {
             if (folder.isFinished() && !isThere()) {
                 notes.add(String.valueOf(e.getMessage())); // all of it is there, and the processes have ended
                 return;
@@ -170,13 +170,13 @@ final class Saving {
     }
 
     /** The folder goes, unless memory of a process is left in it. */
-    private TorporException undone(Folder folder, Manifest manifest, TorporException failure) {
+    private RuntimeException undone(Folder folder, Manifest manifest, RuntimeException failure) {
         try {
             Files.deleteIfExists(folder.manifest());
             Waking.all(tree.gpu(), before, folder, manifest);
-        } catch (TorporException | IOException e) {
+        } catch (RuntimeException | IOException e) {
             return new TorporException(
-                    failure.problem(),
+                    failure instanceof TorporException known ? known.problem() : Problem.SNAPSHOT,
                     failure.getMessage() + " Undoing it failed too: " + e.getMessage() + " Keep " + folder.path()
                             + ", as memory of the process may be in it, and resume the process before you delete it.");
         }

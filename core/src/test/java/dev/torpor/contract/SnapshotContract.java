@@ -70,7 +70,11 @@ public abstract class SnapshotContract extends TypedContract {
     }
 
     private SnapshotReport save(Detached target, Save options) {
-        return Snapshot.save(cuda, target.root(), folder(), options.with(criu));
+        return save(target, options, criu);
+    }
+
+    private SnapshotReport save(Detached target, Save options, Criu program) {
+        return Snapshot.save(cuda, target.root(), folder(), options.with(program));
     }
 
     private SnapshotReport load() {
@@ -216,6 +220,47 @@ public abstract class SnapshotContract extends TypedContract {
             target.assertMemoryIntact();
             save(target, Save.defaults());
             load();
+            target.assertMemoryIntact();
+        }
+    }
+
+    /** One that does what a line of shell says in place of a dump or a restore. */
+    private Criu criuThat(String says) throws IOException {
+        Path program = directory.resolve("criu-that-fails");
+        String real = "'" + criu.program() + "'";
+        Files.writeString(
+                program,
+                "#!/bin/sh\ncase $1 in --version | check) exec " + real + " \"$@\" ;; esac\n"
+                        + says.replace("REAL", real + " \"$@\"") + "\nexit 1\n");
+        Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwx------"));
+        return Criu.at(program);
+    }
+
+    @Test
+    void aCriuThatFailsWhenAllIsDoneCostsNothing() throws Exception {
+        try (Detached target = start(true)) {
+            Criu failing = criuThat("REAL");
+            SnapshotReport down = save(target, Save.defaults(), failing);
+            assertThat(down.notes()).hasSize(1);
+            assertThat(target.isAlive()).isFalse();
+            assertThat(failure(
+                            Problem.TOOL,
+                            () -> Snapshot.open(folder())
+                                    .load(cuda, Load.defaults().with(failing))))
+                    .hasMessageContaining("have been killed");
+            assertThat(target.isAlive()).isFalse();
+            load();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void aCriuThatFailsBetweenImagesAndEndLeavesTheProcess() throws Exception {
+        try (Detached target = start(true)) {
+            Criu failing = criuThat(
+                    "for word; do case $word in */finish) CRTOOLS_SCRIPT_ACTION=post-dump \"$word\" ;; esac; done");
+            failure(Problem.TOOL, () -> save(target, Save.defaults(), failing));
+            assertThat(folder()).doesNotExist();
             target.assertMemoryIntact();
         }
     }
