@@ -113,8 +113,7 @@ final class Preflight {
     /** After a step that failed: where the driver no longer finds the process, its last threads may take a moment to go. */
     boolean hasEnded(int result) {
         long deadline = System.nanoTime() + DYING.toNanos();
-        boolean lost = result == CudaResult.NOT_INITIALIZED || result == CudaResult.OPERATING_SYSTEM;
-        while (lost && alive() && System.nanoTime() < deadline) {
+        while (result == CudaResult.NOT_INITIALIZED && alive() && System.nanoTime() < deadline) {
             LockSupport.parkNanos(POLL.toNanos());
         }
         return !alive();
