@@ -5,6 +5,7 @@ import dev.torpor.driver.CudaResult;
 import dev.torpor.driver.EarlyInitialization;
 import dev.torpor.driver.NativeEnvironment;
 import dev.torpor.driver.Nvml;
+import dev.torpor.tools.ProcFs;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;

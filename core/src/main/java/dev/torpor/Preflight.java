@@ -3,6 +3,8 @@ package dev.torpor;
 import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.CudaResult;
 import dev.torpor.mps.Mps;
+import dev.torpor.tools.HostMemory;
+import dev.torpor.tools.ProcFs;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;

@@ -2,6 +2,7 @@ package dev.torpor;
 
 import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.CudaResult;
+import dev.torpor.tools.ProcFs;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,6 +1,7 @@
 package dev.torpor;
 
 import dev.torpor.natives.NativeLibrary;
+import dev.torpor.tools.ProcFs;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;

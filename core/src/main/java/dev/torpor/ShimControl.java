@@ -1,6 +1,7 @@
 package dev.torpor;
 
 import dev.torpor.ShimTrouble.Kind;
+import dev.torpor.tools.ProcFs;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -1,5 +1,6 @@
 package dev.torpor;
 
+import dev.torpor.tools.ProcFs;
 import java.util.Optional;
 
 /** What it means that the shim refuses a command, or does not answer it, and what to do about it. */

@@ -1,5 +1,6 @@
 package dev.torpor;
 
+import dev.torpor.tools.ProcFs;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;

@@ -1,6 +1,7 @@
 package dev.torpor;
 
 import dev.torpor.ShimTrouble.Kind;
+import dev.torpor.tools.ProcFs;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryStream;

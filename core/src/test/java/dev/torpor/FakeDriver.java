@@ -5,6 +5,7 @@ import dev.torpor.driver.CudaResult;
 import dev.torpor.driver.DriverProvider;
 import dev.torpor.driver.LoadedLibrary;
 import dev.torpor.driver.Nvml;
+import dev.torpor.tools.ProcFs;
 import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;

@@ -70,7 +70,7 @@ final class Description {
     long bytes() {
         long sum = 0;
         for (long pid : tree.pids()) {
-            sum += Host.ownBytes(pid);
+            sum += Host.PROC.ownBytes(pid);
         }
         for (GpuProcess process : tree.gpu()) {
             sum += held(process.deviceMemory());
@@ -129,16 +129,16 @@ final class Description {
 
     private Member member(Folder folder, long pid, Optional<GpuProcess> gpu) {
         Optional<Shim.Loaded> shim = gpu.flatMap(GpuProcess::shim).map(ShimControl::loaded);
-        int user = Host.user(pid);
-        String own = Host.variable(pid, SHIM_FOLDER);
+        long user = Host.PROC.user(pid);
+        String own = Host.PROC.environment(pid, SHIM_FOLDER);
         return new Member(
                 pid,
-                Host.command(pid),
+                Host.PROC.command(pid),
                 gpu.isPresent(),
                 gpu.map(this::stateBefore).map(ProcessState::toString).orElse(""),
                 shim.map(Shim.Loaded::version).orElse(""),
                 shim.map(loaded -> loaded.library().toString()).orElse(""),
-                shim.isEmpty() ? "" : own.isEmpty() ? "/tmp/torpor-" + user : own,
+                shim.isEmpty() ? "" : own == null || own.isEmpty() ? "/tmp/torpor-" + user : own,
                 user,
                 gpu.filter(this::stores)
                         .map(process -> name(folder, folder.deviceMemory(pid, user)))

@@ -66,7 +66,7 @@ final class Fitting {
         Path proc = Path.of("/proc", Long.toString(member.pid()));
         if (Files.exists(proc)) {
             throw unfit(
-                    "process id " + member.pid() + ", which it needs, is taken by " + Host.command(member.pid()),
+                    "process id " + member.pid() + ", which it needs, is taken by " + Host.PROC.command(member.pid()),
                     "wait for that process or end it, or load the snapshot in a pid namespace of its own");
         }
         if (!member.shimLibrary().isEmpty() && !Files.exists(Path.of(member.shimLibrary()))) {
@@ -108,8 +108,8 @@ final class Fitting {
         for (StoredFile file : manifest.files()) {
             needed += file.name().contains("pages-") ? file.bytes() : 0;
         }
-        long there = Host.availableBytes();
-        if (there > 0 && there < needed + MARGIN) {
+        long there = Host.availableBytes().orElse(Long.MAX_VALUE);
+        if (there < needed + MARGIN) {
             throw new TorporException(
                     Problem.HOST_MEMORY,
                     "The processes of the snapshot have " + needed + " bytes of memory, and the host has " + there

@@ -5,6 +5,7 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonParseException;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
+import dev.torpor.tools.TemporaryFolder;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
@@ -15,7 +16,6 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -63,12 +63,12 @@ record Folder(Path path) {
     }
 
     /** Where a process stores its memory, in a folder that belongs to its user: the process makes the file itself. */
-    Path deviceMemory(long pid, int user) {
+    Path deviceMemory(long pid, long user) {
         Path folder = path.resolve(DEVICE_MEMORY + "-" + pid);
         try {
             if (!Files.isDirectory(folder)) {
                 Files.createDirectory(folder, PosixFilePermissions.asFileAttribute(mode("rwx------")));
-                Files.setAttribute(folder, "unix:uid", user);
+                Files.setAttribute(folder, "unix:uid", Math.toIntExact(user));
             }
         } catch (IOException e) {
             throw new TorporException(
@@ -210,13 +210,7 @@ record Folder(Path path) {
 
     void delete() {
         try {
-            List<Path> files;
-            try (Stream<Path> all = Files.walk(path)) {
-                files = all.sorted(Comparator.reverseOrder()).toList();
-            }
-            for (Path file : files) {
-                Files.delete(file);
-            }
+            TemporaryFolder.deleteAll(path);
         } catch (IOException e) {
             return; // what is left has no manifest
         }

@@ -76,7 +76,7 @@ final class Loading {
         try {
             Files.createDirectory(
                     shimFolder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-            Files.setAttribute(shimFolder, "unix:uid", member.user());
+            Files.setAttribute(shimFolder, "unix:uid", Math.toIntExact(member.user()));
         } catch (IOException e) {
             throw new TorporException(
                     Problem.SNAPSHOT,

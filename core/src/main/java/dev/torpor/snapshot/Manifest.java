@@ -68,7 +68,7 @@ public record Manifest(
             String shim,
             String shimLibrary,
             String shimFolder,
-            int user,
+            long user,
             String deviceMemory) {}
 
     /**

@@ -33,15 +33,20 @@ public final class TemporaryFolder implements AutoCloseable {
     @Override
     public void close() {
         try {
-            List<Path> files;
-            try (Stream<Path> all = Files.walk(path)) {
-                files = all.sorted(Comparator.reverseOrder()).toList();
-            }
-            for (Path file : files) {
-                Files.delete(file);
-            }
+            deleteAll(path);
         } catch (IOException e) {
             throw new UncheckedIOException("the temporary folder " + path + " cannot be deleted", e);
+        }
+    }
+
+    /** Deletes a folder with all that is in it. */
+    public static void deleteAll(Path folder) throws IOException {
+        List<Path> files;
+        try (Stream<Path> all = Files.walk(folder)) {
+            files = all.sorted(Comparator.reverseOrder()).toList();
+        }
+        for (Path file : files) {
+            Files.delete(file);
         }
     }
 }

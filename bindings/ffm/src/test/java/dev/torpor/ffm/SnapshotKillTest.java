@@ -90,49 +90,54 @@ class SnapshotKillTest {
         return Detached.start(directory, environment, "--memory", "64M");
     }
 
-    @Test
-    void aSaveThatIsKilledLeavesTheProcessOrTheSnapshot() throws Exception {
+    /** What is done to a target in a folder, by somebody and round by round. */
+    private interface Rounds {
+        boolean killed(Cuda cuda, Detached target, Path folder) throws Exception;
+    }
+
+    private void everyRoundLeavesTheMemory(boolean saved, Rounds rounds) throws Exception {
         Machine.assumeSimulator("nobody is killed on a real GPU");
         Programs.criu();
         Path folder = directory.resolve("saved");
         int killed = 0;
         try (Detached target = start();
                 Cuda cuda = opened()) {
+            if (saved) {
+                Snapshot.save(cuda, target.pid(), folder, Save.defaults());
+            }
             for (int round = 0; round < ROUNDS; round++) {
-                killed += killedAfter(random.nextInt(900), "save", target.pid(), folder) ? 1 : 0;
-                awaitCriu(folder);
-                awaken(cuda, target, folder);
-                target.assertMemoryIntact();
-                assertThat(new ProcessBuilder("rm", "-rf", folder.toString())
-                                .start()
-                                .waitFor())
-                        .isZero();
+                killed += rounds.killed(cuda, target, folder) ? 1 : 0;
             }
         }
         assertThat(killed).isPositive();
     }
 
     @Test
-    void aLoadThatIsKilledLeavesTheSnapshot() throws Exception {
-        Machine.assumeSimulator("nobody is killed on a real GPU");
-        Programs.criu();
-        Path folder = directory.resolve("saved");
-        int killed = 0;
-        try (Detached target = start();
-                Cuda cuda = opened()) {
-            Snapshot.save(cuda, target.pid(), folder, Save.defaults());
-            for (int round = 0; round < ROUNDS; round++) {
-                killed += killedAfter(random.nextInt(700), "load", folder) ? 1 : 0;
-                awaitCriu(folder);
-                assertThat(Snapshot.open(folder).verify()).isPositive();
-                awaken(cuda, target, folder);
-                target.assertMemoryIntact();
-                target.quit();
-            }
-            Snapshot.open(folder).load(cuda, Load.defaults());
+    void aSaveThatIsKilledLeavesTheProcessOrTheSnapshot() throws Exception {
+        everyRoundLeavesTheMemory(false, (cuda, target, folder) -> {
+            boolean killed = killedAfter(random.nextInt(900), "save", target.pid(), folder);
+            awaitCriu(folder);
+            awaken(cuda, target, folder);
             target.assertMemoryIntact();
-        }
-        assertThat(killed).isPositive();
+            assertThat(new ProcessBuilder("rm", "-rf", folder.toString())
+                            .start()
+                            .waitFor())
+                    .isZero();
+            return killed;
+        });
+    }
+
+    @Test
+    void aLoadThatIsKilledLeavesTheSnapshot() throws Exception {
+        everyRoundLeavesTheMemory(true, (cuda, target, folder) -> {
+            boolean killed = killedAfter(random.nextInt(700), "load", folder);
+            awaitCriu(folder);
+            assertThat(Snapshot.open(folder).verify()).isPositive();
+            awaken(cuda, target, folder);
+            target.assertMemoryIntact();
+            target.quit();
+            return killed;
+        });
     }
 
     /** As somebody would who finds them so. */

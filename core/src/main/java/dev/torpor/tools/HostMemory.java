@@ -1,21 +1,21 @@
-package dev.torpor;
+package dev.torpor.tools;
 
 import java.nio.file.Path;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /** How much more memory a process can take: what the host has available, and what the limits of its cgroups (v2) leave. */
-final class HostMemory {
+public final class HostMemory {
     private final ProcFs proc;
     private final Path cgroups;
 
-    HostMemory(ProcFs proc, Path cgroups) {
+    public HostMemory(ProcFs proc, Path cgroups) {
         this.proc = proc;
         this.cgroups = cgroups;
     }
 
     /** In bytes; empty if nothing tells. */
-    OptionalLong availableTo(long pid) {
+    public OptionalLong availableTo(long pid) {
         OptionalLong host = proc.availableBytes();
         long limit = leftByCgroups(pid);
         return host.isEmpty() && limit == Long.MAX_VALUE

@@ -1,4 +1,4 @@
-package dev.torpor;
+package dev.torpor.tools;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -13,7 +13,7 @@ import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /** What {@code /proc} tells of processes (proc(5)). Whatever cannot be read is empty, -1 or null, since processes come and go. */
-final class ProcFs {
+public final class ProcFs {
     private static final int PAGE_BYTES = 4096; // x86-64
     private static final int STATE = 0; // fields of /proc/PID/stat, counted from behind the command
     private static final int START_TIME = 19;
@@ -21,17 +21,17 @@ final class ProcFs {
 
     private final String root;
 
-    ProcFs() {
+    public ProcFs() {
         this("/proc");
     }
 
     /** For tests: a directory that looks like {@code /proc}. */
-    ProcFs(String root) {
+    public ProcFs(String root) {
         this.root = root;
     }
 
     /** When the process was started, in clock ticks since boot; -1 if there is no such process, or only its zombie. */
-    long startTime(long pid) {
+    public long startTime(long pid) {
         String[] fields = stat(pid);
         return fields == null || fields[STATE].equals("Z") || fields[STATE].equals("X")
                 ? -1
@@ -49,7 +49,7 @@ final class ProcFs {
     }
 
     /** Resident memory in bytes; -1 if it cannot be read. */
-    long residentBytes(long pid) {
+    public long residentBytes(long pid) {
         String statm = read(pid, "statm");
         if (statm == null) {
             return -1;
@@ -58,29 +58,40 @@ final class ProcFs {
         return Long.parseLong(statm.substring(from, statm.indexOf(' ', from))) * PAGE_BYTES;
     }
 
+    /** Resident memory that is no file's on a disk (RssAnon and RssShmem), in bytes; 0 if it cannot be read. */
+    public long ownBytes(long pid) {
+        String status = read(pid, "status");
+        return status == null ? 0 : kibibytes(status, "RssAnon:") + kibibytes(status, "RssShmem:");
+    }
+
+    private static long kibibytes(String text, String start) {
+        String line = line(text, start);
+        return line == null ? 0 : Long.parseLong(line.substring(0, line.indexOf(' '))) << 10;
+    }
+
     /** The process that a thread belongs to, which for a process is itself; -1 if it cannot be read. */
-    long leader(long pid) {
+    public long leader(long pid) {
         String status = read(pid, "status");
         String leader = status == null ? null : line(status, "Tgid:");
         return leader == null ? -1 : Long.parseLong(leader);
     }
 
     /** The effective user id; -1 if it cannot be read. */
-    long user(long pid) {
+    public long user(long pid) {
         String status = read(pid, "status");
         String uids = status == null ? null : line(status, "Uid:");
         return uids == null ? -1 : Long.parseLong(uids.split("\\s+")[1]);
     }
 
     /** The process id as the process itself sees it, in the innermost of its pid namespaces; the same one if that cannot be read. */
-    long innermostPid(long pid) {
+    public long innermostPid(long pid) {
         String status = read(pid, "status");
         String pids = status == null ? null : line(status, "NSpid:");
         return pids == null || pids.isEmpty() ? pid : Long.parseLong(pids.substring(pids.lastIndexOf('\t') + 1));
     }
 
     /** The effective user id as the process itself sees it, in its user namespace; -1 if it cannot be read. */
-    long innermostUser(long pid) {
+    public long innermostUser(long pid) {
         long user = user(pid);
         String map = read(pid, "uid_map");
         if (map == null || user < 0 || sameUserNamespace(pid)) {
@@ -107,7 +118,7 @@ final class ProcFs {
     }
 
     /** The command line, or the command's name in brackets for a process without one. */
-    String command(long pid) {
+    public String command(long pid) {
         String command = read(pid, "cmdline");
         if (command != null && !command.isEmpty()) {
             return command.replace('\0', ' ').strip();
@@ -117,7 +128,7 @@ final class ProcFs {
     }
 
     /** What can be given to new pages without swapping, in bytes (MemAvailable); empty if it cannot be read. */
-    OptionalLong availableBytes() {
+    public OptionalLong availableBytes() {
         String meminfo = readFile(Path.of(root, "meminfo"));
         String available = meminfo == null ? null : line(meminfo, "MemAvailable:");
         return available == null
@@ -127,13 +138,13 @@ final class ProcFs {
 
     /** The path of the process in the cgroup v2 tree; null if it has none. */
     @Nullable
-    String cgroup(long pid) {
+    public String cgroup(long pid) {
         String cgroups = read(pid, "cgroup");
         return cgroups == null ? null : line(cgroups, "0::");
     }
 
     /** Every process, by its number. */
-    List<Long> processes() {
+    public List<Long> processes() {
         List<Long> pids = new ArrayList<>();
         try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of(root), "[0-9]*")) {
             for (Path entry : entries) {
@@ -148,24 +159,24 @@ final class ProcFs {
 
     /** The text of {@code smaps}; null if it cannot be read. */
     @Nullable
-    String smaps(long pid) {
+    public String smaps(long pid) {
         return readFile(Path.of(root, Long.toString(pid), "smaps"));
     }
 
     /** The text of {@code maps}; null if it cannot be read, which takes the permission to trace the process. */
     @Nullable
-    String maps(long pid) {
+    public String maps(long pid) {
         return read(pid, "maps");
     }
 
     /** A file of a process. */
-    Path file(long pid, String name) {
+    public Path file(long pid, String name) {
         return Path.of(root, Long.toString(pid), name);
     }
 
     /** The value of an environment variable that the process was started with; null if it has none, or it cannot be read. */
     @Nullable
-    String environment(long pid, String name) {
+    public String environment(long pid, String name) {
         String environment = read(pid, "environ");
         if (environment == null) {
             return null;
@@ -183,7 +194,7 @@ final class ProcFs {
     }
 
     /** Files of /proc have no length, so they are read to their end. */
-    static @Nullable String readFile(Path path) {
+    public static @Nullable String readFile(Path path) {
         try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "r")) {
             byte[] bytes = new byte[BUFFER_BYTES];
             int length = 0;
