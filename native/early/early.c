@@ -100,6 +100,16 @@ JNIEXPORT void JNICALL Java_dev_torpor_ffm_EarlyStart_begin(JNIEnv *env, jclass 
     (*env)->ReleaseStringUTFChars(env, library, path);
 }
 
+/* For the driver, which reads its environment when it is initialised. */
+JNIEXPORT void JNICALL Java_dev_torpor_ffm_EarlyStart_set(JNIEnv *env, jclass type, jstring name, jstring value) {
+    (void)type;
+    const char *key = (*env)->GetStringUTFChars(env, name, NULL);
+    const char *text = key ? (*env)->GetStringUTFChars(env, value, NULL) : NULL;
+    if (text) setenv(key, text, 1);
+    if (text) (*env)->ReleaseStringUTFChars(env, value, text);
+    if (key) (*env)->ReleaseStringUTFChars(env, name, key);
+}
+
 static void collect(jlong *to) {
     if (begun) pthread_join(thread, NULL);
     else fail(DLOPEN, CUDA_ERROR_NOT_INITIALIZED);

@@ -159,6 +159,15 @@ static void reap(struct machine *m) {
     }
 }
 
+/* A client finds a control pipe in the folder that is named; the default one is taken to have it. */
+static int mps_client(void) {
+    char path[4096];
+    const char *folder = getenv("CUDA_MPS_PIPE_DIRECTORY");
+    if (!settings()->mps || !folder) return (int)settings()->mps;
+    snprintf(path, sizeof path, "%s/control", folder);
+    return access(path, F_OK) == 0;
+}
+
 static struct slot *slot_fill(struct slot *slot, int tid, int state) {
     uint64_t start = 0;
     process_start(getpid(), &start);
@@ -167,7 +176,7 @@ static struct slot *slot_fill(struct slot *slot, int tid, int state) {
     atomic_store(&slot->start, start);
     atomic_store(&slot->tid, tid);
     atomic_store(&slot->state, state);
-    atomic_store(&slot->mps, (int)settings()->mps);
+    atomic_store(&slot->mps, mps_client());
     atomic_store(&slot->done, atomic_load(&slot->posted)); /* what was asked of the last owner is void */
     atomic_store(&slot->pid, getpid());
     return slot;

@@ -22,6 +22,7 @@ static const struct JNINativeInterface_ functions = {
 static JNIEnv env = &functions;
 static void (*begin)(JNIEnv *, jclass, jstring, jint);
 static jlongArray (*await)(JNIEnv *, jclass);
+static void (*set)(JNIEnv *, jclass, jstring, jstring);
 
 static void load_early(void) {
     void *library = dlopen(output_path("libtorpor_early.so"), RTLD_NOW);
@@ -31,7 +32,8 @@ static void load_early(void) {
     }
     begin = (void (*)(JNIEnv *, jclass, jstring, jint))dlsym(library, "Java_dev_torpor_ffm_EarlyStart_begin");
     await = (jlongArray (*)(JNIEnv *, jclass))dlsym(library, "Java_dev_torpor_ffm_EarlyStart_await");
-    EXPECT(begin && await);
+    set = (void (*)(JNIEnv *, jclass, jstring, jstring))dlsym(library, "Java_dev_torpor_ffm_EarlyStart_set");
+    EXPECT(begin && await && set);
 }
 
 static jstring driver_name(void) { return (jstring)(uintptr_t)getenv("TORPOR_LIBCUDA"); }
@@ -82,10 +84,21 @@ static void beginningTwiceBeginsOnce(void) {
     EXPECT(values[0] == 1 && values[1] == CUDA_ERROR_NOT_INITIALIZED); /* nothing was begun */
 }
 
+static void aVariableIsSetForTheDriver(void) {
+    load_early();
+    set(&env, NULL, (jstring)(uintptr_t)"TORPOR_SIM_DEVICES", (jstring)(uintptr_t)"0");
+    EXPECT(!strcmp(getenv("TORPOR_SIM_DEVICES"), "0"));
+    EXPECT_IS(0, copies);
+    begin(&env, NULL, driver_name(), -1);
+    await(&env, NULL);
+    EXPECT_IS(3, values[0]);
+}
+
 int main(void) {
     RUN(itRetainsTheContextThatOthersThenFind);
     RUN(aNegativeDeviceMeansCuInitAlone);
     RUN(failuresNameTheirStep);
     RUN(beginningTwiceBeginsOnce);
+    RUN(aVariableIsSetForTheDriver);
     return summary();
 }

@@ -71,6 +71,16 @@ static void anMpsClientCannotBeLocked(void) {
     OK(finish(&t));
 }
 
+static void noControlPipeIsNoMps(void) {
+    const char *const environment[] = {"TORPOR_SIM_MPS=1", "CUDA_MPS_PIPE_DIRECTORY=/dev/null", NULL};
+    load_driver();
+    struct target t = start_target(environment, "2M", NULL, NULL);
+    suspend(t.pid);
+    resume(t.pid);
+    EXPECT(answered_ok(&t, "check"));
+    OK(finish(&t));
+}
+
 static void anyStateCanBeReported(void) {
     const char *const environment[] = {"TORPOR_SIM_STATE=17", NULL};
     load_driver();
@@ -93,6 +103,7 @@ int main(void) {
     RUN(memoryAndContextHaveTheirSizes);
     RUN(emptyValuesAreNone);
     RUN(anMpsClientCannotBeLocked);
+    RUN(noControlPipeIsNoMps);
     RUN(anyStateCanBeReported);
     RUN(theAskersOwnSettingDecidesWhatItIsTold);
     return summary();

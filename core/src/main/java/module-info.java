@@ -10,6 +10,7 @@ module dev.torpor {
     exports dev.torpor;
     exports dev.torpor.criu;
     exports dev.torpor.driver;
+    exports dev.torpor.mps;
     exports dev.torpor.snapshot;
 
     opens dev.torpor.snapshot to

@@ -3,10 +3,12 @@ package dev.torpor;
 import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.CudaResult;
 import dev.torpor.driver.EarlyInitialization;
+import dev.torpor.driver.NativeEnvironment;
 import dev.torpor.driver.Nvml;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -30,6 +32,7 @@ public final class Cuda implements AutoCloseable {
     private EarlyInitialization.@Nullable Outcome earlyOutcome;
     private long earlyContext;
     private boolean initialized;
+    private boolean environmentSet;
     private boolean nvmlTried;
     private @Nullable DeviceMemory deviceMemory;
     private @Nullable CopyEngine copies;
@@ -163,7 +166,8 @@ public final class Cuda implements AutoCloseable {
     }
 
     /**
-     * Initialises CUDA in this process (cuInit); done once, by whoever asks first.
+     * Initialises CUDA in this process (cuInit); done once, by whoever asks first. The process does not become a client of a
+     * Multi-Process Service, unless {@link CudaOptions#mpsClient} allows it.
      *
      * @throws TorporException {@link Problem#NO_SUCH_DEVICE} or {@link Problem#DRIVER} if it fails; it may be tried again
      */
@@ -172,8 +176,21 @@ public final class Cuda implements AutoCloseable {
         synchronized (initializing) {
             awaitEarly();
             if (!initialized) {
+                setEnvironment();
                 Calls.check(calls, calls.cuInit(0), "cuInit");
                 initialized = true;
+            }
+        }
+    }
+
+    /** What the driver looks at when it is initialised; a native thread that does this has set it. */
+    void setEnvironment() {
+        synchronized (initializing) {
+            if (!environmentSet && early == null) {
+                for (Map.Entry<String, String> variable : options.environment().entrySet()) {
+                    NativeEnvironment.set(opened.provider(), variable.getKey(), variable.getValue());
+                }
+                environmentSet = true;
             }
         }
     }

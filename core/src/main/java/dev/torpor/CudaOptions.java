@@ -1,5 +1,7 @@
 package dev.torpor;
 
+import dev.torpor.mps.Mps;
+import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -19,25 +21,28 @@ import org.jspecify.annotations.Nullable;
 public final class CudaOptions {
     static final String LIBRARY_PROPERTY = "torpor.libcuda";
     static final String LIBRARY_VARIABLE = "TORPOR_LIBCUDA";
-    private static final CudaOptions DEFAULT = new CudaOptions(null, null, null, -1, false);
+    private static final CudaOptions DEFAULT = new CudaOptions(null, null, null, -1, false, false);
 
     private final @Nullable String library;
     private final @Nullable String nvml;
     private final @Nullable String provider;
     private final int earlyDevice;
     private final boolean early;
+    private final boolean mpsClient;
 
     private CudaOptions(
             @Nullable String library,
             @Nullable String nvml,
             @Nullable String provider,
             int earlyDevice,
-            boolean early) {
+            boolean early,
+            boolean mpsClient) {
         this.library = library;
         this.nvml = nvml;
         this.provider = provider;
         this.earlyDevice = earlyDevice;
         this.early = early;
+        this.mpsClient = mpsClient;
     }
 
     /** Everything as properties and environment say, or by default. */
@@ -47,17 +52,17 @@ public final class CudaOptions {
 
     /** The CUDA driver library: a path, or a name for the loader. */
     public CudaOptions library(String path) {
-        return new CudaOptions(Objects.requireNonNull(path), nvml, provider, earlyDevice, early);
+        return new CudaOptions(Objects.requireNonNull(path), nvml, provider, earlyDevice, early, mpsClient);
     }
 
     /** The NVML library: a path, or a name for the loader. */
     public CudaOptions nvml(String path) {
-        return new CudaOptions(library, Objects.requireNonNull(path), provider, earlyDevice, early);
+        return new CudaOptions(library, Objects.requireNonNull(path), provider, earlyDevice, early, mpsClient);
     }
 
     /** The one provider to use. */
     public CudaOptions provider(String name) {
-        return new CudaOptions(library, nvml, Objects.requireNonNull(name), earlyDevice, early);
+        return new CudaOptions(library, nvml, Objects.requireNonNull(name), earlyDevice, early, mpsClient);
     }
 
     /**
@@ -67,7 +72,18 @@ public final class CudaOptions {
      * @param device ordinal, or -1 to initialise CUDA alone
      */
     public CudaOptions initializeEarly(int device) {
-        return new CudaOptions(library, nvml, provider, device, true);
+        return new CudaOptions(library, nvml, provider, device, true, mpsClient);
+    }
+
+    /**
+     * Whether CUDA in this process may be a client of a Multi-Process Service, if there is a daemon. Default: not, since what
+     * controls other processes should not depend on a daemon, and a client cannot be suspended itself: before CUDA is initialised,
+     * {@code CUDA_MPS_PIPE_DIRECTORY} is then set to {@code /dev/null} in the environment of this process's C code, and stays so. A
+     * program that this process starts later inherits that, unless its {@link ProcessBuilder#environment} was asked for: one that
+     * is to be a client gets {@link Mps#clientEnvironment} there. CUDA that was initialised before stays what it is.
+     */
+    public CudaOptions mpsClient(boolean allowed) {
+        return new CudaOptions(library, nvml, provider, earlyDevice, early, allowed);
     }
 
     @Nullable
@@ -91,6 +107,11 @@ public final class CudaOptions {
 
     int earlyDevice() {
         return earlyDevice;
+    }
+
+    /** What C code is to find in its environment when CUDA is initialised. */
+    Map<String, String> environment() {
+        return mpsClient ? Map.of() : Mps.noClientEnvironment();
     }
 
     private static @Nullable String setting(@Nullable String option, String property, String variable) {

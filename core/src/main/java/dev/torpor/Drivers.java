@@ -67,8 +67,9 @@ final class Drivers {
         }
         long begin = System.nanoTime();
         try {
-            EarlyInitialization early =
-                    options.early() ? provider.initializeEarly(library, options.earlyDevice()) : null;
+            EarlyInitialization early = options.early()
+                    ? provider.initializeEarly(library, options.earlyDevice(), options.environment())
+                    : null;
             CudaDriver driver = provider.openCuda(library);
             return new Opened(provider, library, driver, early, System.nanoTime() - begin);
         } catch (LinkageError | IllegalStateException e) {

@@ -2,7 +2,7 @@ package dev.torpor;
 
 import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.CudaResult;
-import java.nio.file.Files;
+import dev.torpor.mps.Mps;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -187,20 +187,28 @@ final class Preflight {
         }
     }
 
-    /** Without NVML's word: the daemon's control pipe is there. */
+    /** Without NVML's word: its daemon is there, and counts it among its clients, if it can be asked. */
     boolean looksLikeMpsClient() {
-        return Files.exists(Path.of(mpsDirectory(), "control"));
+        try {
+            return mps().status().running() && mps().isClient(pid);
+        } catch (TorporException e) {
+            return true;
+        }
     }
 
     String mpsSentence() {
-        return "Process " + pid + " is a client of the MPS daemon at " + mpsDirectory()
-                + ", and MPS clients cannot be checkpointed: stop it, and start it without MPS (a keeper makes initialisation as"
-                + " fast).";
+        Mps mps = mps();
+        OptionalLong daemon = mps.status().pid();
+        return "Process " + pid + " is a client of the MPS daemon at " + mps.pipeFolder()
+                + (daemon.isPresent() ? " (pid " + daemon.getAsLong() + ")" : "")
+                + ", and MPS clients cannot be checkpointed: stop it, and start it without MPS, with "
+                + Mps.noClientEnvironment().entrySet().iterator().next()
+                + " (a keeper makes initialisation as fast).";
     }
 
-    private String mpsDirectory() {
-        String directory = proc.environment(pid, "CUDA_MPS_PIPE_DIRECTORY");
-        return directory == null ? "/tmp/nvidia-mps" : directory;
+    /** The one that it has found at its start. */
+    private Mps mps() {
+        return Mps.of(name -> proc.environment(pid, name));
     }
 
     /** @throws TorporException {@link Problem#HOST_MEMORY} if what the process is to keep on the host would not fit there */

@@ -27,6 +27,7 @@ final class WarmUp {
     Keeper run(int ordinal) {
         phases.add(Phase.of("library load", loadNanos));
         cuda.driverVersion();
+        cuda.setEnvironment();
         lap("link");
         cuda.initialize();
         lap("cuInit");

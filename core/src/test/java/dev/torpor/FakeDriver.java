@@ -61,7 +61,8 @@ final class FakeDriver {
     }
 
     Cuda cuda() {
-        return new Cuda(CudaOptions.defaults(), new Drivers.Opened(new Provider(), "fake", driver(), null, 0));
+        CudaOptions options = CudaOptions.defaults().mpsClient(true); // it reads no environment
+        return new Cuda(options, new Drivers.Opened(new Provider(), "fake", driver(), null, 0));
     }
 
     GpuProcess process() {

@@ -63,7 +63,7 @@ public class FirstUseBenchmark {
 
     @Benchmark
     public WarmUpReport firstUse(Phases phases) {
-        try (Cuda cuda = Cuda.open(CudaOptions.defaults().provider(provider))) {
+        try (Cuda cuda = Cuda.open(CudaOptions.defaults().provider(provider).mpsClient(true))) {
             WarmUpReport report = cuda.warmUp(0);
             phases.take(report);
             return report;

@@ -2,12 +2,15 @@ package dev.torpor.benchmarks;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
-import java.io.IOException;
+import dev.torpor.TorporException;
+import dev.torpor.mps.Mps;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.openjdk.jmh.results.RunResult;
 
 /** What initialising a GPU costs, phase by phase: alone, beside a keeper, and under MPS; in Java and in C, by turns. */
@@ -57,7 +60,7 @@ final class InitReport {
         rounds = run.settings().roundsOr(10);
     }
 
-    Report report() throws IOException {
+    Report report() {
         measure("nobody", run.environment());
         keeper();
         mps();
@@ -74,18 +77,32 @@ final class InitReport {
         compare("keeper");
     }
 
-    private void mps() throws IOException {
-        Optional<String> missing = MpsDaemon.missing(run.machine());
-        if (missing.isPresent()) {
-            report.remark("MPS skipped: " + missing.get() + ".");
+    private void mps() {
+        if (run.machine().simulated()) {
+            report.remark("MPS skipped: no GPU, so no MPS.");
             return;
         }
-        try (MpsDaemon daemon = MpsDaemon.start(run.environment())) {
-            cold(daemon.environment()); // starts the server
-            measure("MPS", daemon.environment());
-            compare("MPS");
-        } catch (IllegalStateException | ChildFailure e) {
+        Path folder = Kit.temporaryDirectory("torpor-mps-");
+        try {
+            mps(Mps.at(folder.resolve("pipe"), folder.resolve("log")).variables(run.environment()));
+        } catch (TorporException | IllegalStateException | ChildFailure e) {
             report.remark("MPS skipped: " + String.valueOf(e.getMessage()).replace('\n', ' '));
+        } finally {
+            Kit.delete(folder);
+        }
+    }
+
+    /** With a daemon of its own, so that it serves only who is told of it; what comes next is alone again. */
+    private void mps(Mps mps) {
+        Map<String, String> environment = new HashMap<>(run.environment());
+        environment.putAll(mps.clientEnvironment());
+        mps.start();
+        try {
+            cold(environment); // starts the server
+            measure("MPS", environment);
+            compare("MPS");
+        } finally {
+            mps.forceQuit(Duration.ofSeconds(10), Duration.ofSeconds(30));
         }
     }
 

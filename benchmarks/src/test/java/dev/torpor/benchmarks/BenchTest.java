@@ -92,10 +92,4 @@ class BenchTest {
     void aMedianIsTheMiddleValue() {
         assertThat(new Sample("", "ms", List.of(3.0, 1.0, 2.0)).median()).isEqualTo(2);
     }
-
-    @Test
-    void mpsIsLeftOutOnTheSimulatorWithAReason() {
-        Machine machine = new Machine(true, "", 1, "", "", "", 1, "", "", "");
-        assertThat(MpsDaemon.missing(machine)).hasValue("the simulator has no MPS daemon");
-    }
 }

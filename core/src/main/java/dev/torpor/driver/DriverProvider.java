@@ -1,5 +1,6 @@
 package dev.torpor.driver;
 
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,9 +47,10 @@ public interface DriverProvider {
      *
      * @param library as for {@link #openCuda}
      * @param device ordinal of the device whose primary context is retained too, or -1 for {@code cuInit} alone
+     * @param environment variables to set for C code before, as {@link NativeEnvironment} does
      * @return null where this provider cannot; the caller then makes the calls itself
      */
-    default @Nullable EarlyInitialization initializeEarly(String library, int device) {
+    default @Nullable EarlyInitialization initializeEarly(String library, int device, Map<String, String> environment) {
         return null;
     }
 }

@@ -1,7 +1,9 @@
 package dev.torpor.ffm;
 
 import dev.torpor.driver.EarlyInitialization;
+import dev.torpor.driver.NativeEnvironment;
 import dev.torpor.natives.NativeLibrary;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,13 +20,21 @@ final class EarlyStart {
 
     private static native void begin(String library, int device);
 
+    /** Sets a variable for C code. */
+    private static native void set(String name, String value);
+
     /** The failed step, its result, nanoseconds of dlopen, cuInit, cuDeviceGet and retain, the device, the context. */
     private static native long[] await();
 
     /** Null where the native part cannot be loaded, or where its only thread is busy. */
-    static synchronized @Nullable EarlyInitialization start(String library, int device) {
+    static synchronized @Nullable EarlyInitialization start(
+            String library, int device, Map<String, String> environment) {
         if (underWay || !loaded()) {
             return null;
+        }
+        NativeEnvironment.copyForJava();
+        for (Map.Entry<String, String> variable : environment.entrySet()) {
+            set(variable.getKey(), variable.getValue());
         }
         begin(library, device);
         underWay = true;

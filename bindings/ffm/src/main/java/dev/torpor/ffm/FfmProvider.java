@@ -3,6 +3,7 @@ package dev.torpor.ffm;
 import dev.torpor.driver.DriverProvider;
 import dev.torpor.driver.EarlyInitialization;
 import dev.torpor.driver.LoadedLibrary;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Calls through {@code java.lang.foreign}. */
@@ -26,7 +27,7 @@ public final class FfmProvider implements DriverProvider {
     }
 
     @Override
-    public @Nullable EarlyInitialization initializeEarly(String library, int device) {
-        return EarlyStart.start(library, device);
+    public @Nullable EarlyInitialization initializeEarly(String library, int device, Map<String, String> environment) {
+        return EarlyStart.start(library, device, environment);
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledForJreRange;
 import org.junit.jupiter.api.condition.JRE;
@@ -23,7 +24,7 @@ class FfmDeniedTest {
             } catch (UnsatisfiedLinkError e) {
                 System.out.println(e.getMessage());
             }
-            System.out.println(new FfmProvider().initializeEarly("libm.so.6", -1));
+            System.out.println(new FfmProvider().initializeEarly("libm.so.6", -1, Map.of()));
         }
     }
 

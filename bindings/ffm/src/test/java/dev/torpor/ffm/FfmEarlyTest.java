@@ -6,6 +6,7 @@ import dev.torpor.contract.Machine;
 import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.EarlyInitialization;
 import dev.torpor.driver.EarlyInitialization.Outcome;
+import java.util.Map;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 
@@ -13,7 +14,8 @@ class FfmEarlyTest {
     private final FfmProvider provider = new FfmProvider();
 
     private EarlyInitialization start(String library, int device) {
-        return Objects.requireNonNull(provider.initializeEarly(library, device), "the native part is not loaded");
+        return Objects.requireNonNull(
+                provider.initializeEarly(library, device, Map.of()), "the native part is not loaded");
     }
 
     @Test
@@ -58,7 +60,7 @@ class FfmEarlyTest {
     void oneAtATime() {
         Machine.cuda(provider);
         EarlyInitialization first = start(Machine.libcuda(), -1);
-        assertThat(provider.initializeEarly(Machine.libcuda(), -1)).isNull();
+        assertThat(provider.initializeEarly(Machine.libcuda(), -1, Map.of())).isNull();
         first.await();
         assertThat(start(Machine.libcuda(), -1).await().failedCall()).isEmpty();
     }

@@ -10,6 +10,8 @@ import dev.torpor.Shim;
 import dev.torpor.ShimStatistics;
 import dev.torpor.TorporException;
 import dev.torpor.WarmUpReport;
+import dev.torpor.mps.Mps;
+import dev.torpor.mps.MpsStatus;
 import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.List;
@@ -80,6 +82,16 @@ public final class Json {
         json.addProperty("state", state.toString());
         json.addProperty("simulated", simulated);
         shim(pid).ifPresent(version -> json.addProperty("shim", version));
+        return json;
+    }
+
+    static JsonObject of(Mps mps, MpsStatus status) {
+        JsonObject json = new JsonObject();
+        json.addProperty("state", status.state().toString());
+        status.pid().ifPresent(pid -> json.addProperty("pid", pid));
+        json.addProperty("pipe", mps.pipeFolder().toString());
+        json.addProperty("log", mps.logFolder().toString());
+        json.addProperty("reason", status.reason());
         return json;
     }
 

@@ -77,6 +77,7 @@ public final class Torpor implements Callable<Integer> {
         line.addSubcommand("unlock", new UnlockCommand());
         line.addSubcommand("warmup", new WarmUpCommand());
         line.addSubcommand("keep", new KeepCommand());
+        line.addSubcommand("mps", MpsCommand.line());
         line.addSubcommand(
                 "run", new CommandLine(new RunCommand()).setStopAtPositional(true)); // the rest is its command's
         line.setExpandAtFiles(false);

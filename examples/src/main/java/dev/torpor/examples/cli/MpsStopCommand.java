@@ -1,0 +1,42 @@
+package dev.torpor.examples.cli;
+
+import dev.torpor.mps.Mps;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(name = "stop", description = "Quits the daemon, and waits until it is gone; it waits for its clients.")
+final class MpsStopCommand extends TorporCommand {
+    @Mixin
+    private final MpsOptions options = new MpsOptions();
+
+    @Option(
+            names = "--timeout",
+            paramLabel = "TIME",
+            converter = Durations.Any.class,
+            description = "How long to wait, with --force from then on. Default: ${DEFAULT-VALUE}.",
+            defaultValue = "30s")
+    private Duration timeout = Duration.ZERO;
+
+    @Option(
+            names = "--force",
+            paramLabel = "TIME",
+            converter = Durations.Any.class,
+            description = "Let the daemon end its servers after this time, in whole seconds, which their clients do not"
+                    + " survive. Default: never.")
+    private @Nullable Duration force;
+
+    @Override
+    public Integer call() {
+        Mps mps = options.mps();
+        if (force == null) {
+            mps.quit(timeout);
+        } else {
+            mps.forceQuit(force, timeout);
+        }
+        print(mps.status().state() + ": " + mps.status().reason(), Json.of(mps, mps.status()));
+        return ExitCode.OK.code();
+    }
+}
