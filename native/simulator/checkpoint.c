@@ -21,7 +21,7 @@ static CUresult find(int pid, struct slot **slot) {
     if (!pid) return CUDA_ERROR_OPERATING_SYSTEM;
     if (!machine()) return CUDA_ERROR_SYSTEM_NOT_READY;
     *slot = slot_of(pid);
-    for (int i = 0; i < SETTLES && !*slot && process_has_thread_named(pid, RESTORE_THREAD); i++) {
+    for (int i = 0; i < SETTLES && !*slot && process_thread_named(pid, RESTORE_THREAD); i++) {
         usleep(SETTLE_US);
         *slot = slot_of(pid);
     }
@@ -60,7 +60,7 @@ static CUresult converse(struct slot *slot, int pid, uint64_t generation, struct
 }
 
 static CUresult ask(struct slot *slot, struct request *request) {
-    int pid = atomic_load(&slot->pid);
+    int pid = slot_pid(slot);
     uint64_t generation = atomic_load(&slot->generation);
     request->generation = generation;
     request->sender = getpid();
@@ -81,9 +81,12 @@ static CUresult request(int tid, struct request *request) {
 CUresult do_cuCheckpointProcessGetRestoreThreadId(int pid, int *tid) {
     struct slot *slot;
     if (!tid) return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = find(process_of_thread(pid), &slot);
-    if (!result) *tid = atomic_load(&slot->tid);
-    return result;
+    int process = process_of_thread(pid);
+    CUresult result = find(process, &slot);
+    if (result) return result;
+    int is_here = process == atomic_load(&slot->pid);
+    *tid = is_here ? atomic_load(&slot->tid) : process_thread_named(process, RESTORE_THREAD);
+    return CUDA_SUCCESS;
 }
 
 CUresult do_cuCheckpointProcessGetState(int pid, CUprocessState *state) {

@@ -185,7 +185,6 @@ CUresult capture_join(CUstream stream, uint64_t id, CUstream from, uint64_t numb
 
 /* checkpoint.c and restore.c: the two ends of the mailbox */
 void restore_thread_start(void);
-#define RESTORE_THREAD "sim-restore"
 CUresult serve(struct request *request);
 
 #endif

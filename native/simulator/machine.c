@@ -129,17 +129,22 @@ struct machine *machine(void) {
     return the_machine;
 }
 
+int slot_pid(struct slot *slot) { return process_here(atomic_load(&slot->space), atomic_load(&slot->pid)); }
+
 int slot_alive(struct slot *slot, uint64_t generation) {
     uint64_t start;
-    int pid = atomic_load(&slot->pid);
-    if (!pid || atomic_load(&slot->generation) != generation) return 0;
+    if (!atomic_load(&slot->pid) || atomic_load(&slot->generation) != generation) return 0;
+    int pid = slot_pid(slot);
+    if (!pid) return !process_sees_all(); /* one outside of this container: who can see it decides */
     if (!process_start(pid, &start) || !process_same_start(start, atomic_load(&slot->start))) return 0;
+    if (pid != atomic_load(&slot->pid)) return process_thread_named(pid, RESTORE_THREAD) != 0;
     return process_has_thread(pid, atomic_load(&slot->tid)); /* a zombie has none, nor has a process after exec */
 }
 
 int slot_is_own(struct slot *slot, uint64_t generation) {
     uint64_t start = 0;
     if (atomic_load(&slot->pid) != getpid() || atomic_load(&slot->generation) != generation) return 0;
+    if (atomic_load(&slot->space) != process_space(getpid())) return 0; /* a container that CRIU has made anew has another */
     return process_start(getpid(), &start) && process_same_start(start, atomic_load(&slot->start));
 }
 
@@ -175,6 +180,7 @@ static struct slot *slot_fill(struct slot *slot, int tid, int state) {
     atomic_fetch_add(&slot->generation, 1);
     atomic_store(&slot->start, start);
     atomic_store(&slot->tid, tid);
+    atomic_store(&slot->space, process_space(getpid()));
     atomic_store(&slot->state, state);
     atomic_store(&slot->mps, mps_client());
     atomic_store(&slot->done, atomic_load(&slot->posted)); /* what was asked of the last owner is void */
@@ -197,7 +203,7 @@ struct slot *slot_of(int pid) {
     struct machine *m = machine();
     for (int i = 0; m && i < MAX_SLOTS; i++) {
         struct slot *slot = &m->slots[i];
-        if (atomic_load(&slot->pid) == pid && slot_alive(slot, atomic_load(&slot->generation))) return slot;
+        if (atomic_load(&slot->pid) && slot_pid(slot) == pid && slot_alive(slot, atomic_load(&slot->generation))) return slot;
     }
     return NULL;
 }

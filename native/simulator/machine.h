@@ -23,8 +23,9 @@ struct request {
 
 /* One process. Every figure is a single store, so a process killed anywhere leaves nothing half written. */
 struct slot {
-    _Atomic int pid; /* 0: free. Written last when claimed */
+    _Atomic int pid; /* 0: free. Written last when claimed. This and tid are of its own pid namespace: see slot_pid */
     _Atomic int tid;
+    _Atomic uint64_t space; /* that namespace */
     _Atomic uint64_t start;
     _Atomic uint64_t generation;
     _Atomic int state;
@@ -45,6 +46,8 @@ struct machine {
     struct slot slots[MAX_SLOTS];
 };
 
+#define RESTORE_THREAD "sim-restore" /* its name */
+
 struct machine *machine(void); /* NULL: no machine can be had */
 int robust_lock(pthread_mutex_t *mutex);
 int robust_trylock(pthread_mutex_t *mutex); /* EBUSY: somebody has it */
@@ -52,6 +55,7 @@ int robust_trylock(pthread_mutex_t *mutex); /* EBUSY: somebody has it */
 struct slot *slot_claim(int tid, int state);
 int slot_is_own(struct slot *slot, uint64_t generation); /* not if CRIU has made the process anew: then it may be somebody's by now */
 struct slot *slot_of(int pid);
+int slot_pid(struct slot *slot); /* as the caller sees it; 0: not at all */
 int slot_alive(struct slot *slot, uint64_t generation);
 
 uint64_t device_used(int device);

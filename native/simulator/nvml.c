@@ -162,7 +162,7 @@ static nvmlReturn_t list(int device, int mps, unsigned *count, nvmlProcessInfo_t
         struct slot *slot = &machine()->slots[i];
         if (!listed(slot, device, mps)) continue;
         if (infos && found < room)
-            infos[found] = (nvmlProcessInfo_t){(unsigned)atomic_load(&slot->pid), atomic_load(&slot->used[device]), ~0u, ~0u};
+            infos[found] = (nvmlProcessInfo_t){(unsigned)slot_pid(slot), atomic_load(&slot->used[device]), ~0u, ~0u};
         found++;
     }
     *count = found;

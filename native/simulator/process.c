@@ -68,7 +68,7 @@ int process_has_thread(int pid, int tid) {
     return access(path, F_OK) == 0;
 }
 
-int process_has_thread_named(int pid, const char *name) {
+int process_thread_named(int pid, const char *name) {
     char path[64], text[64];
     int found = 0;
     snprintf(path, sizeof path, "/proc/%d/task", pid);
@@ -76,9 +76,39 @@ int process_has_thread_named(int pid, const char *name) {
     for (struct dirent *thread; !found && threads && (thread = readdir(threads));) {
         if (!slurp(atoi(thread->d_name), "comm", text, sizeof text)) continue;
         text[strcspn(text, "\n")] = 0;
-        found = !strcmp(text, name);
+        if (!strcmp(text, name)) found = atoi(thread->d_name);
     }
     if (threads) closedir(threads);
+    return found;
+}
+
+uint64_t process_space(int pid) {
+    char path[64];
+    struct stat status;
+    snprintf(path, sizeof path, "/proc/%d/ns/pid", pid);
+    return stat(path, &status) ? 0 : status.st_ino;
+}
+
+int process_sees_all(void) { return process_space(getpid()) == 0xEFFFFFFC; } /* PROC_PID_INIT_INO: the first namespace of the host */
+
+static int innermost_pid(int pid) {
+    char text[2048];
+    if (!slurp(pid, "status", text, sizeof text)) return 0;
+    char *line = strstr(text, "\nNSpid:");
+    if (!line) return 0;
+    line[1 + strcspn(line + 1, "\n")] = 0;
+    return atoi(strrchr(line, '\t') + 1);
+}
+
+int process_here(uint64_t space, int pid) {
+    int found = 0;
+    if (space == process_space(getpid())) return pid;
+    DIR *processes = opendir("/proc");
+    for (struct dirent *entry; !found && processes && (entry = readdir(processes));) {
+        int candidate = atoi(entry->d_name);
+        if (candidate && process_space(candidate) == space && innermost_pid(candidate) == pid) found = candidate;
+    }
+    if (processes) closedir(processes);
     return found;
 }
 

@@ -39,8 +39,8 @@ static struct slot *own_slot(struct slot *slot, uint64_t *generation) {
 
 static void *restore_thread(void *unused) {
     (void)unused;
+    prctl(PR_SET_NAME, RESTORE_THREAD); /* first: from another pid namespace the slot is known by it */
     struct slot *slot = driver.slot = slot_claim(gettid(), CU_PROCESS_STATE_RUNNING);
-    prctl(PR_SET_NAME, RESTORE_THREAD);
     announce();
     if (!slot) return NULL;
     uint64_t generation = atomic_load(&slot->generation);

@@ -11,6 +11,7 @@ module dev.torpor {
     exports dev.torpor.criu;
     exports dev.torpor.driver;
     exports dev.torpor.mps;
+    exports dev.torpor.podman;
     exports dev.torpor.snapshot;
 
     opens dev.torpor.snapshot to

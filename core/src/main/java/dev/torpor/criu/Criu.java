@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The program {@code criu} (criu(8)). Every call runs it once and waits for its end. CRIU's own plugins are left out, since the one for
@@ -173,7 +174,7 @@ public final class Criu {
                     new ArrayList<>(List.of(program.toString(), action, "--images-dir", folder.toString()));
             words.addAll(List.of("--log-file", log, "--libdir", plugins.path().toString()));
             words.addAll(more);
-            words.addAll(options.words());
+            words.addAll(options.told.words());
             Ended ended =
                     Command.of(words).environment(environment(plugins.path())).run(options.limit());
             if (!ended.good()) {
@@ -213,6 +214,16 @@ public final class Criu {
                     Problem.TOOL,
                     "CRIU restored what is in " + folder + " and left no pid in " + file + ": " + e + ".");
         }
+    }
+
+    /**
+     * What went wrong, and what to do about it, by a log of CRIU's that somebody else had written.
+     *
+     * @return empty if the log cannot be read, or has no errors
+     */
+    public static Optional<String> explain(Path log) {
+        CriuLog read = CriuLog.of(log);
+        return read.hasError() ? Optional.of(read.sentence()) : Optional.empty();
     }
 
     /** Like {@code CRIU 4.1.1 at /usr/local/sbin/criu}. */

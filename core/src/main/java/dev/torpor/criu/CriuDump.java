@@ -1,15 +1,15 @@
 package dev.torpor.criu;
 
-import java.util.List;
+import dev.torpor.tools.Arguments;
 
 /** Options of {@link Criu#dump}. */
 public final class CriuDump extends CriuOptions<CriuDump> {
-    private static final CriuDump DEFAULT = new CriuDump(Words.NONE, false);
+    private static final CriuDump DEFAULT = new CriuDump(Arguments.NONE, false);
 
     private final boolean leavesRunning;
 
-    private CriuDump(Words words, boolean leavesRunning) {
-        super(words);
+    private CriuDump(Arguments told, boolean leavesRunning) {
+        super(told);
         this.leavesRunning = leavesRunning;
     }
 
@@ -19,13 +19,13 @@ public final class CriuDump extends CriuOptions<CriuDump> {
     }
 
     @Override
-    CriuDump with(Words changed) {
+    CriuDump with(Arguments changed) {
         return new CriuDump(changed, leavesRunning);
     }
 
     /** The processes run on ({@code --leave-running}), beside images that they no longer agree with. */
     public CriuDump leaveRunning() {
-        return new CriuDump(words.with(List.of("--leave-running")), true);
+        return new CriuDump(told.with("--leave-running"), true);
     }
 
     /** With files that have no name any more but other links ({@code --link-remap}): CRIU gives them one until the restore. */

@@ -1,5 +1,9 @@
 package dev.torpor.criu;
 
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
@@ -54,9 +58,28 @@ final class CriuLog {
         this.text = text;
     }
 
+    /** Empty if it cannot be read. */
+    static CriuLog of(Path file) {
+        try {
+            return new CriuLog(new String(Files.readAllBytes(file), StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            return new CriuLog("");
+        }
+    }
+
+    boolean hasError() {
+        return !firstError().isEmpty();
+    }
+
+    /** What it says, and then something else. */
+    CriuLog and(String more) {
+        return new CriuLog(text + "\n" + more);
+    }
+
     /** One sentence or two, without the log's own name. */
     String sentence() {
-        String first = firstError();
+        String error = firstError();
+        String first = error.isEmpty() ? firstLine() : error;
         String lacking = Capabilities.lacking();
         if (!lacking.isEmpty()) {
             return first + ". " + lacking;
@@ -76,6 +99,10 @@ final class CriuLog {
                 return readable(errors.group(1));
             }
         }
+        return "";
+    }
+
+    private String firstLine() {
         return readable(text.strip().lines().findFirst().orElse("it does not say why"));
     }
 

@@ -1,9 +1,8 @@
 package dev.torpor.criu;
 
+import dev.torpor.tools.Arguments;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 
 /**
  * What can be asked of CRIU for a dump and for a restore; where it is asked for in one, the other most often needs it, too. Immutable:
@@ -12,40 +11,18 @@ import java.util.List;
  * @param <T> the options that a method returns
  */
 public abstract sealed class CriuOptions<T extends CriuOptions<T>> permits CriuDump, CriuRestore {
-    private static final Duration LONGEST = Duration.ofDays(365);
     private static final int MOST_VERBOSE = 4;
 
-    final Words words;
+    final Arguments told;
 
-    /**
-     * What CRIU is told.
-     *
-     * @param options its arguments
-     * @param verbosity of its log
-     * @param limit how long it may take
-     */
-    record Words(List<String> options, int verbosity, Duration limit) {
-        static final Words NONE = new Words(List.of(), 2, Duration.ofMinutes(10));
-
-        Words {
-            options = List.copyOf(options);
-        }
-
-        Words with(List<String> more) {
-            List<String> all = new ArrayList<>(options);
-            all.addAll(more);
-            return new Words(all, verbosity, limit);
-        }
+    CriuOptions(Arguments told) {
+        this.told = told;
     }
 
-    CriuOptions(Words words) {
-        this.words = words;
-    }
-
-    abstract T with(Words changed);
+    abstract T with(Arguments changed);
 
     final T with(String... option) {
-        return with(words.with(List.of(option)));
+        return with(told.with(option));
     }
 
     /** With established TCP connections ({@code --tcp-established}). The address must be there again for the restore. */
@@ -88,7 +65,7 @@ public abstract sealed class CriuOptions<T extends CriuOptions<T>> permits CriuD
         if (level < 0 || level > MOST_VERBOSE) {
             throw new IllegalArgumentException("the verbosity " + level + " is out of range: use 0 to " + MOST_VERBOSE);
         }
-        return with(new Words(words.options, level, words.limit));
+        return with("--verbosity=" + level);
     }
 
     /**
@@ -97,25 +74,17 @@ public abstract sealed class CriuOptions<T extends CriuOptions<T>> permits CriuD
      * @param time more than 0, up to 365 days; default 10 min
      */
     public final T limit(Duration time) {
-        if (time.isNegative() || time.isZero() || time.compareTo(LONGEST) > 0) {
-            throw new IllegalArgumentException(
-                    "a limit of " + time + " is out of range: use more than 0, up to " + LONGEST);
-        }
-        return with(new Words(words.options, words.verbosity, time));
+        return with(told.limit(time));
     }
 
     /** See {@link #limit(Duration)}. */
     public final Duration limit() {
-        return words.limit;
+        return told.limit();
     }
 
-    List<String> words() {
-        return words.with(List.of("--verbosity=" + words.verbosity)).options;
-    }
-
-    /** As CRIU is given them, like {@code --tcp-established --verbosity=2}. */
+    /** As CRIU is given them, like {@code --tcp-established --shell-job}. */
     @Override
     public final String toString() {
-        return String.join(" ", words());
+        return String.join(" ", told.words());
     }
 }

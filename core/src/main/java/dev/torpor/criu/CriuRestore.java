@@ -1,11 +1,13 @@
 package dev.torpor.criu;
 
+import dev.torpor.tools.Arguments;
+
 /** Options of {@link Criu#restore}. */
 public final class CriuRestore extends CriuOptions<CriuRestore> {
-    private static final CriuRestore DEFAULT = new CriuRestore(Words.NONE);
+    private static final CriuRestore DEFAULT = new CriuRestore(Arguments.NONE);
 
-    private CriuRestore(Words words) {
-        super(words);
+    private CriuRestore(Arguments told) {
+        super(told);
     }
 
     /** Nothing special is in the images, and CRIU has 10 min. */
@@ -14,7 +16,7 @@ public final class CriuRestore extends CriuOptions<CriuRestore> {
     }
 
     @Override
-    CriuRestore with(Words changed) {
+    CriuRestore with(Arguments changed) {
         return new CriuRestore(changed);
     }
 

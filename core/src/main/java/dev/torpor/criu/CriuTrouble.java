@@ -1,8 +1,6 @@
 package dev.torpor.criu;
 
 import dev.torpor.tools.Command.Ended;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -16,7 +14,7 @@ final class CriuTrouble extends Exception {
     }
 
     private static String reason(Path log, Ended ended) {
-        return new CriuLog(text(log) + ended.errors() + ended.output()).sentence() + where(log);
+        return CriuLog.of(log).and(ended.errors() + ended.output()).sentence() + where(log);
     }
 
     private static String late(Path log, Duration limit, boolean breakpoints) {
@@ -29,14 +27,5 @@ final class CriuTrouble extends Exception {
 
     private static String where(Path log) {
         return Files.exists(log) ? " Its log is " + log + "." : "";
-    }
-
-    /** Empty if CRIU failed before it had a log. */
-    private static String text(Path log) {
-        try {
-            return new String(Files.readAllBytes(log), StandardCharsets.UTF_8);
-        } catch (IOException e) {
-            return "";
-        }
     }
 }

@@ -2,6 +2,10 @@ package dev.torpor.contract;
 
 import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
+import dev.torpor.podman.Podman;
+import dev.torpor.tools.Command;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 
@@ -10,6 +14,9 @@ import org.junit.jupiter.api.Assumptions;
  * TORPOR_REQUIRE has its name among others.
  */
 public final class Programs {
+    /** Linked statically. */
+    static final Path BUSYBOX = Path.of("/bin/busybox");
+
     private Programs() {}
 
     /** A CRIU that works. */
@@ -23,7 +30,23 @@ public final class Programs {
         }
     }
 
-    private static <T> T without(String program, String reason) {
+    /** A podman with a runtime that can checkpoint, and what a root file system is made of. */
+    public static Podman podman() {
+        criu();
+        if (Command.find("runc", "/usr/sbin").isEmpty()) {
+            return without("podman", "there is no runc");
+        }
+        if (!Files.isExecutable(BUSYBOX)) {
+            return without("podman", "there is no " + BUSYBOX);
+        }
+        try {
+            return Podman.find().runtime("runc");
+        } catch (TorporException e) {
+            return without("podman", String.valueOf(e.getMessage()));
+        }
+    }
+
+    static <T> T without(String program, String reason) {
         String required = System.getenv().getOrDefault("TORPOR_REQUIRE", "");
         if (List.of(required.split("[ ,]+")).contains(program)) {
             throw new AssertionError("TORPOR_REQUIRE names " + program + ", and: " + reason);

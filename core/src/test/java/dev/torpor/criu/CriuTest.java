@@ -96,7 +96,10 @@ class CriuTest {
 
     @Test
     void optionsAreCriusOwn() {
-        assertThat(CriuDump.defaults()).hasToString("--verbosity=2");
+        assertThat(CriuDump.defaults())
+                .hasToString("")
+                .extracting(CriuOptions::limit)
+                .isEqualTo(Duration.ofMinutes(10));
         assertThat(CriuDump.defaults()
                         .tcpEstablished()
                         .shellJob()
@@ -111,9 +114,9 @@ class CriuTest {
                         .arguments("--manage-cgroups", "ignore"))
                 .hasToString("--tcp-established --shell-job --ext-unix-sk --file-locks --external dev[1/3]:null"
                         + " --action-script /x/hook --leave-running --link-remap --ghost-limit 1048576"
-                        + " --manage-cgroups ignore --verbosity=4");
+                        + " --verbosity=4 --manage-cgroups ignore");
         assertThat(CriuRestore.defaults().skipFileRwxCheck().limit(Duration.ofSeconds(3)))
-                .hasToString("--skip-file-rwx-check --verbosity=2")
+                .hasToString("--skip-file-rwx-check")
                 .extracting(CriuOptions::limit)
                 .isEqualTo(Duration.ofSeconds(3));
         assertThatIllegalArgumentException()

@@ -10,8 +10,10 @@ import dev.torpor.Shim;
 import dev.torpor.ShimStatistics;
 import dev.torpor.TorporException;
 import dev.torpor.WarmUpReport;
+import dev.torpor.criu.CriuStatistics;
 import dev.torpor.mps.Mps;
 import dev.torpor.mps.MpsStatus;
+import dev.torpor.podman.PodmanReport;
 import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.List;
@@ -41,6 +43,41 @@ public final class Json {
         report.deviceBytes().ifPresent(bytes -> json.addProperty("deviceBytes", bytes));
         report.driverOnly().ifPresent(reason -> json.addProperty("driverOnly", reason));
         json.addProperty("simulated", report.simulated());
+        return json;
+    }
+
+    static JsonObject of(PodmanReport.Checkpoint report) {
+        JsonObject json = podman(report.id(), report.podman(), report.runtime(), report.total());
+        CriuStatistics.Dump criu = report.criu();
+        json.add("suspended", ofReports(report.suspended()));
+        json.add("resumed", ofReports(report.resumed()));
+        json.addProperty("frozenMs", millis(criu.frozen()));
+        json.addProperty("memoryDumpMs", millis(criu.memoryDump()));
+        json.addProperty("memoryWriteMs", millis(criu.memoryWrite()));
+        json.addProperty("pagesWritten", criu.pagesWritten());
+        return json;
+    }
+
+    static JsonObject of(PodmanReport.Restore report) {
+        JsonObject json = podman(report.id(), report.podman(), report.runtime(), report.total());
+        json.add("resumed", ofReports(report.resumed()));
+        json.addProperty("restoreMs", millis(report.criu().restore()));
+        json.addProperty("pagesRestored", report.criu().pagesRestored());
+        return json;
+    }
+
+    private static JsonObject podman(String id, Duration podman, Duration runtime, Duration total) {
+        JsonObject json = new JsonObject();
+        json.addProperty("container", id);
+        json.addProperty("totalMs", millis(total));
+        json.addProperty("podmanMs", millis(podman));
+        json.addProperty("runtimeMs", millis(runtime));
+        return json;
+    }
+
+    private static JsonArray ofReports(List<Report> reports) {
+        JsonArray json = new JsonArray();
+        reports.forEach(report -> json.add(of(report)));
         return json;
     }
 

@@ -80,6 +80,8 @@ public final class Torpor implements Callable<Integer> {
         line.addSubcommand("mps", MpsCommand.line());
         line.addSubcommand(
                 "run", new CommandLine(new RunCommand()).setStopAtPositional(true)); // the rest is its command's
+        line.addSubcommand("podman", PodmanGroup.line());
+        line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setExpandAtFiles(false);
         Failures failures = new Failures(torpor);
         line.setParameterExceptionHandler(failures);

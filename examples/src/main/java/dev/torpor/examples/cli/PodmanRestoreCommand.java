@@ -1,0 +1,85 @@
+package dev.torpor.examples.cli;
+
+import dev.torpor.Cuda;
+import dev.torpor.Resume;
+import dev.torpor.podman.Podman;
+import dev.torpor.podman.PodmanReport;
+import dev.torpor.podman.PodmanRestore;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(name = "restore", description = "Has podman restore a container, and resumes the GPU processes in it.")
+final class PodmanRestoreCommand extends DriverCommand {
+    @ArgGroup(multiplicity = "1")
+    private final Source source = new Source();
+
+    /** One of both. */
+    static final class Source {
+        @Parameters(paramLabel = "CONTAINER", arity = "0..1", description = "Its name or id.")
+        private @Nullable String container;
+
+        @Option(names = "--import", paramLabel = "FILE", description = "An archive that a checkpoint was exported to.")
+        private @Nullable Path archive;
+    }
+
+    @Mixin
+    private final PodmanSettings settings = new PodmanSettings();
+
+    @Option(names = "--name", paramLabel = "NAME", description = "How an imported container is called.")
+    private @Nullable String name;
+
+    @Option(names = "--pod", paramLabel = "POD", description = "The pod that an imported container gets into.")
+    private @Nullable String pod;
+
+    @Option(names = "--publish", paramLabel = "PORTS", description = "A port that an imported container publishes.")
+    private List<String> ports = List.of();
+
+    @Option(names = "--import-previous", paramLabel = "FILE", description = "The archive of a pre-checkpoint.")
+    private @Nullable Path previous;
+
+    @Option(names = "--ignore-static-ip", description = "An imported container may have another IP address.")
+    private boolean ignoreIp;
+
+    @Option(names = "--ignore-static-mac", description = "An imported container may have another MAC address.")
+    private boolean ignoreMac;
+
+    @Mixin
+    private final MapOption map = new MapOption();
+
+    @Mixin
+    private final StepTimeout stepTimeout = new StepTimeout();
+
+    @Mixin
+    private final MemoryCheck memoryCheck = new MemoryCheck();
+
+    @Override
+    ExitCode run(Cuda cuda) {
+        Podman podman = settings.podman();
+        PodmanRestore options = options(cuda);
+        PodmanReport.Restore report = source.archive != null
+                ? podman.restoreFrom(cuda, source.archive, options)
+                : podman.restore(cuda, String.valueOf(source.container), options);
+        print(report.toString(), Json.of(report));
+        return ExitCode.OK;
+    }
+
+    private PodmanRestore options(Cuda cuda) {
+        PodmanRestore options = settings.on(PodmanRestore.defaults(), line())
+                .resume(memoryCheck.on(stepTimeout.on(Resume.defaults().onto(map.on(cuda)))));
+        options = name == null ? options : options.name(name);
+        options = pod == null ? options : options.pod(pod);
+        options = previous == null ? options : options.importPrevious(previous);
+        options = ignoreIp ? options.ignoreStaticIp() : options;
+        options = ignoreMac ? options.ignoreStaticMac() : options;
+        for (String port : ports) {
+            options = options.publish(port);
+        }
+        return options;
+    }
+}
