@@ -115,6 +115,7 @@ public final class Podman {
      */
     public PodmanReport.Checkpoint checkpoint(Cuda cuda, String container, PodmanCheckpoint options) {
         long start = System.nanoTime();
+        Criu criu = command.chosenCriu();
         Container found = Container.running(command, container);
         options.checkArchive();
         List<GpuProcess> awake = gpuProcesses(cuda, found, state -> !state.equals(ProcessState.CHECKPOINTED));
@@ -122,8 +123,8 @@ public final class Podman {
         PodmanStatistics statistics;
         try {
             statistics = command.act(
-                    "checkpoint", "checkpoint container " + container, found.log("dump"), options, found.id());
-        } catch (TorporException e) {
+                    "checkpoint", criu, "checkpoint container " + container, found.log("dump"), options, found.id());
+        } catch (RuntimeException e) {
             throw awake.isEmpty() ? e : woken(e, awake, options.resume);
         }
         List<Report> resumed =
@@ -146,7 +147,7 @@ public final class Podman {
         return Duration.ofNanos(System.nanoTime() - start);
     }
 
-    private static TorporException woken(TorporException failure, List<GpuProcess> awake, Resume options) {
+    private static TorporException woken(RuntimeException failure, List<GpuProcess> awake, Resume options) {
         String end;
         try {
             GpuGroup.of(awake).resume(options);
@@ -154,7 +155,8 @@ public final class Podman {
         } catch (TorporException e) {
             end = " Its GPU processes could not be resumed: " + e.getMessage();
         }
-        return new TorporException(failure.problem(), failure.getMessage() + end);
+        Problem problem = failure instanceof TorporException told ? told.problem() : Problem.TOOL;
+        return new TorporException(problem, failure.getMessage() + end);
     }
 
     /**
@@ -189,7 +191,8 @@ public final class Podman {
     private PodmanReport.Restore restore(
             Cuda cuda, String what, @Nullable Path log, PodmanRestore options, String... last) {
         long start = System.nanoTime();
-        PodmanStatistics statistics = command.act("restore", "restore " + what, log, options, last);
+        PodmanStatistics statistics =
+                command.act("restore", command.chosenCriu(), "restore " + what, log, options, last);
         Container found = Container.running(command, statistics.id());
         List<GpuProcess> asleep = gpuProcesses(cuda, found, state -> !state.equals(ProcessState.RUNNING));
         List<Report> resumed = together(asleep, group -> group.resume(options.resume));

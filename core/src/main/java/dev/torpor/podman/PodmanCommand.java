@@ -51,22 +51,28 @@ record PodmanCommand(
         return ended.output();
     }
 
+    /** The one that was named, or else the one that is found. */
+    Criu chosenCriu() {
+        return criu == null ? Criu.find() : criu;
+    }
+
     /**
      * Runs {@code podman container ACTION}.
      *
+     * @param chosen which CRIU the runtime shall find
      * @param what it is to do, for the error
      * @param log where the runtime has CRIU write its log, if that is known
      * @param last the arguments behind the options
      */
-    PodmanStatistics act(String action, String what, @Nullable Path log, PodmanOptions<?> options, String... last) {
+    PodmanStatistics act(
+            String action, Criu chosen, String what, @Nullable Path log, PodmanOptions<?> options, String... last) {
         List<String> words = words("container", action, "--print-stats");
         words.addAll(options.told.words());
         words.addAll(List.of(last));
-        Criu found = criu == null ? Criu.find() : criu;
         PodmanTrouble trouble = new PodmanTrouble(log);
         try (TemporaryFolder folder = TemporaryFolder.make()) {
             Ended ended =
-                    Command.of(words).environment(path(found, folder.path())).run(options.limit());
+                    Command.of(words).environment(path(chosen, folder.path())).run(options.limit());
             if (!ended.good()) {
                 throw new TorporException(Problem.TOOL, trouble.told(what, ended, options.limit()));
             }

@@ -8,25 +8,22 @@ import dev.torpor.podman.PodmanRestore;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 
 @Command(name = "restore", description = "Has podman restore a container, and resumes the GPU processes in it.")
 final class PodmanRestoreCommand extends DriverCommand {
-    @ArgGroup(multiplicity = "1")
-    private final Source source = new Source();
+    @Parameters(paramLabel = "CONTAINER", arity = "0..1", description = "Its name or id.")
+    private @Nullable String container;
 
-    /** One of both. */
-    static final class Source {
-        @Parameters(paramLabel = "CONTAINER", arity = "0..1", description = "Its name or id.")
-        private @Nullable String container;
-
-        @Option(names = "--import", paramLabel = "FILE", description = "An archive that a checkpoint was exported to.")
-        private @Nullable Path archive;
-    }
+    @Option(
+            names = "--import",
+            paramLabel = "FILE",
+            description = "In place of a container: an archive that a checkpoint was exported to.")
+    private @Nullable Path archive;
 
     @Mixin
     private final PodmanSettings settings = new PodmanSettings();
@@ -60,11 +57,14 @@ final class PodmanRestoreCommand extends DriverCommand {
 
     @Override
     ExitCode run(Cuda cuda) {
+        if ((container == null) == (archive == null)) {
+            throw new ParameterException(line(), "Name a container, or an archive with --import");
+        }
         Podman podman = settings.podman();
         PodmanRestore options = options(cuda);
-        PodmanReport.Restore report = source.archive != null
-                ? podman.restoreFrom(cuda, source.archive, options)
-                : podman.restore(cuda, String.valueOf(source.container), options);
+        PodmanReport.Restore report = container != null
+                ? podman.restore(cuda, container, options)
+                : podman.restoreFrom(cuda, archive, options);
         print(report.toString(), Json.of(report));
         return ExitCode.OK;
     }
