@@ -86,12 +86,12 @@ static void beginningTwiceBeginsOnce(void) {
 
 static void aVariableIsSetForTheDriver(void) {
     load_early();
-    set(&env, NULL, (jstring)(uintptr_t)"TORPOR_SIM_DEVICES", (jstring)(uintptr_t)"0");
-    EXPECT(!strcmp(getenv("TORPOR_SIM_DEVICES"), "0"));
+    set(&env, NULL, (jstring)(uintptr_t)"TORPOR_SIM_FAULTS", (jstring)(uintptr_t)"cuInit=999");
+    EXPECT(!strcmp(getenv("TORPOR_SIM_FAULTS"), "cuInit=999"));
     EXPECT_IS(0, copies);
     begin(&env, NULL, driver_name(), -1);
     await(&env, NULL);
-    EXPECT_IS(3, values[0]);
+    EXPECT(values[0] == 3 && values[1] == 999);
 }
 
 int main(void) {

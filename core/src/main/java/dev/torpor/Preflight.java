@@ -189,8 +189,9 @@ final class Preflight {
 
     /** Without NVML's word: its daemon is there, and counts it among its clients, if it can be asked. */
     boolean looksLikeMpsClient() {
+        Mps mps = mps();
         try {
-            return mps().status().running() && mps().isClient(pid);
+            return mps.status().running() && mps.isClient(pid);
         } catch (TorporException e) {
             return true;
         }

@@ -63,7 +63,8 @@ public class FirstUseBenchmark {
 
     @Benchmark
     public WarmUpReport firstUse(Phases phases) {
-        try (Cuda cuda = Cuda.open(CudaOptions.defaults().provider(provider).mpsClient(true))) {
+        CudaOptions options = CudaOptions.defaults().provider(provider).mpsClient(true); // MPS is measured, too
+        try (Cuda cuda = Cuda.open(options)) {
             WarmUpReport report = cuda.warmUp(0);
             phases.take(report);
             return report;

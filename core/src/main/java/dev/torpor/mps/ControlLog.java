@@ -1,8 +1,8 @@
 package dev.torpor.mps;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -13,25 +13,24 @@ final class ControlLog {
 
     private ControlLog() {}
 
-    static Path file(Path folder) {
-        return folder.resolve("control.log");
-    }
-
     /** How it ends, for a sentence. */
     static String end(Path folder) {
-        Path file = file(folder);
+        Path file = folder.resolve("control.log");
         try {
-            List<String> lines = Files.readString(file, StandardCharsets.ISO_8859_1)
-                    .strip()
-                    .lines()
-                    .toList();
+            List<String> lines = tail(file).strip().lines().toList();
             String end = String.join(" | ", lines.subList(Math.max(0, lines.size() - LINES), lines.size()));
-            String printable = end.replaceAll("\\p{Cntrl}", "?");
-            return printable.isEmpty()
-                    ? file + " is empty"
-                    : file + " ends with: " + printable.substring(Math.max(0, printable.length() - LONGEST));
+            return end.isEmpty() ? file + " is empty" : file + " ends with: " + end.replaceAll("\\p{Cntrl}", "?");
         } catch (IOException e) {
             return file + " cannot be read";
+        }
+    }
+
+    private static String tail(Path file) throws IOException {
+        try (RandomAccessFile log = new RandomAccessFile(file.toFile(), "r")) {
+            log.seek(Math.max(0, log.length() - LONGEST));
+            byte[] bytes = new byte[LONGEST];
+            int length = Math.max(0, log.read(bytes));
+            return new String(bytes, 0, length, StandardCharsets.ISO_8859_1);
         }
     }
 }

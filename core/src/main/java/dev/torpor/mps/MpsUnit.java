@@ -65,8 +65,8 @@ public final class MpsUnit {
                 Environment=CUDA_MPS_LOG_DIRECTORY=%4$s
                 ExecStartPre=+/usr/bin/install -d -o %3$s -m %5$s %1$s %4$s
                 ExecStart=%6$s -d
-                ExecStop=/bin/sh -c 'echo quit -t %7$d | exec %6$s'
-                TimeoutStopSec=%8$d
+                ExecStop=/bin/sh -c 'echo quit -t %7$s | exec %6$s'
+                TimeoutStopSec=%8$s
                 Restart=on-failure
 
                 # Clients and servers meet in /tmp, /dev and /proc: no PrivateTmp, PrivateDevices or ProtectProc.

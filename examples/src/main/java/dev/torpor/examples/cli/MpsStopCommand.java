@@ -1,6 +1,7 @@
 package dev.torpor.examples.cli;
 
 import dev.torpor.mps.Mps;
+import dev.torpor.mps.MpsStatus;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -36,7 +37,8 @@ final class MpsStopCommand extends TorporCommand {
         } else {
             mps.forceQuit(force, timeout);
         }
-        print(mps.status().state() + ": " + mps.status().reason(), Json.of(mps, mps.status()));
+        MpsStatus status = mps.status();
+        print(status.state() + ": " + status.reason(), Json.of(mps, status));
         return ExitCode.OK.code();
     }
 }
