@@ -5,16 +5,14 @@ import java.util.List;
 import java.util.StringJoiner;
 
 /** Rows under a heading, each column as wide as its widest cell. */
-public final class Table {
+final class Table {
     private final List<String[]> rows = new ArrayList<>();
 
-    /** An empty one. */
-    public Table(String... heading) {
+    Table(String... heading) {
         rows.add(heading);
     }
 
-    /** As many cells as the heading has. */
-    public void add(String... row) {
+    void add(String... row) {
         rows.add(row);
     }
 
