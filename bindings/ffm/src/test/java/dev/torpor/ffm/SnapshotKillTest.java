@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Whenever a controller is killed, there is the process or the snapshot, with the memory intact. */
 class SnapshotKillTest {
-    private static final int ROUNDS = 6;
+    private static final int ROUNDS = 3;
 
     @TempDir
     private Path directory = Path.of("");
