@@ -11,10 +11,13 @@
 
 enum { IF_CACHED = 8 /* RWF_NOWAIT, preadv2(2) */, ALIGNMENT = 4096 };
 
+/* Neither a link nor, for which it would wait, a pipe without a writer. */
+enum { FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC };
+
 int stored_open(struct stored *stored, const char *path) {
-    *stored = (struct stored){.fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), .direct = -1};
+    *stored = (struct stored){.fd = open(path, FLAGS), .direct = -1};
     if (stored->fd < 0) return 0;
-    stored->direct = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_DIRECT);
+    stored->direct = open(path, FLAGS | O_DIRECT);
     return 1;
 }
 

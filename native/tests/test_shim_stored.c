@@ -140,12 +140,15 @@ static void oneThatWasCutIsNoLoss(void) {
     OK(unlink(path));
 }
 
-static void aFolderOrALinkIsNoFile(void) {
+static void whatIsNoFileIsNotRead(void) {
     prepare();
     COMMAND_OK(with("park keep=1", path));
     OK(symlink(path, elsewhere));
     COMMAND_FAILS("arena", with("unpark", elsewhere));
     COMMAND_FAILS("arena", with("unpark", folder));
+    OK(unlink(elsewhere));
+    OK(mkfifo(elsewhere, 0600));
+    COMMAND_FAILS("arena", with("unpark", elsewhere)); /* and nobody waits for a writer */
     COMMAND_OK("unpark");
     expect_whole();
     OK(unlink(elsewhere));
@@ -275,7 +278,7 @@ int main(void) {
     RUN(whatTheDiskHasIsReadFromIt);
     RUN(itMayLieInMemory);
     RUN(oneThatWasCutIsNoLoss);
-    RUN(aFolderOrALinkIsNoFile);
+    RUN(whatIsNoFileIsNotRead);
     RUN(whatIsParkedInMemoryIsInNoFile);
     RUN(memoryAndFilesTakeTurns);
     RUN(whatCannotBeParkedLeavesNoFile);

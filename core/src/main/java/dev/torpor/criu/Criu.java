@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * The program {@code criu} (criu(8)). Every call runs it once and waits for its end. CRIU's own plugins are left out, since the one for
@@ -205,15 +206,25 @@ public final class Criu {
         }
     }
 
-    private static long rootPid(Path folder) {
-        Path file = folder.resolve(PID_FILE);
+    /**
+     * The root of what the last restore from a folder of images has made, as CRIU left it there; empty if that came to nothing, so that
+     * whoever has the pid now is somebody else.
+     */
+    public static OptionalLong madeOf(Path images) {
         try {
-            return Long.parseLong(Files.readString(file).strip());
+            return OptionalLong.of(
+                    Long.parseLong(Files.readString(images.resolve(PID_FILE)).strip()));
         } catch (IOException | NumberFormatException e) {
-            throw new TorporException(
-                    Problem.TOOL,
-                    "CRIU restored what is in " + folder + " and left no pid in " + file + ": " + e + ".");
+            return OptionalLong.empty();
         }
+    }
+
+    private static long rootPid(Path folder) {
+        return madeOf(folder)
+                .orElseThrow(() -> new TorporException(
+                        Problem.TOOL,
+                        "CRIU restored what is in " + folder + " and left no pid in " + folder.resolve(PID_FILE)
+                                + "."));
     }
 
     /**

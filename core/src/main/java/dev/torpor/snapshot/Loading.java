@@ -101,9 +101,9 @@ final class Loading {
         return reports;
     }
 
-    /** Their pids were free before, so whoever has one now was made of this snapshot. */
+    /** Where CRIU has made none, their pids are free, or others' who came first. */
     private RuntimeException killed(RuntimeException failure) {
-        if (manifest.processes().stream().noneMatch(Loading::isThere)) {
+        if (Criu.madeOf(folder.images()).isEmpty()) {
             return failure;
         }
         long deadline = System.nanoTime() + GONE_LIMIT.toNanos();

@@ -15,15 +15,20 @@ import dev.torpor.snapshot.Manifest.StoredFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalLong;
+import java.util.concurrent.locks.LockSupport;
 
 /** One save: everything is looked at, the processes are suspended, CRIU dumps them, the manifest is completed. */
 final class Saving {
+    private static final Duration DYING = Duration.ofSeconds(1);
+    private static final Duration POLL = Duration.ofMillis(5);
+
     private final Cuda cuda;
     private final Path path;
     private final Save options;
@@ -102,7 +107,7 @@ final class Saving {
             criu.dump(tree.pids().get(0), folder.images(), options.dump().actionScript(script));
             timeline.end("dump", OptionalLong.of(bytes(folder.images())));
         } catch (RuntimeException e) {
-            if (folder.isFinished() && !isThere()) {
+            if (folder.isFinished() && endsSoon()) {
                 notes.add(String.valueOf(e.getMessage())); // all of it is there, and the processes have ended
                 return;
             }
@@ -110,8 +115,14 @@ final class Saving {
         }
     }
 
-    private boolean isThere() {
-        return ProcessHandle.of(tree.pids().get(0)).isPresent();
+    /** A process that is being killed takes a moment; what is left of it, until its parent has waited for it, is nothing to go back to. */
+    private boolean endsSoon() {
+        long deadline = System.nanoTime() + DYING.toNanos();
+        long root = tree.pids().get(0);
+        while (Host.PROC.startTime(root) >= 0 && System.nanoTime() < deadline) {
+            LockSupport.parkNanos(POLL.toNanos());
+        }
+        return Host.PROC.startTime(root) < 0;
     }
 
     private List<Report> suspended(Folder folder, Manifest manifest) {

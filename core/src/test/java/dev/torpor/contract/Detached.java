@@ -60,6 +60,11 @@ public final class Detached implements AutoCloseable {
                 options); // a shell gives such a one no input of its own
     }
 
+    /** Starts one as a child of somebody who never waits for it. */
+    public static Detached startUnawaited(Path folder, Map<String, String> environment, String... options) {
+        return start(folder, "setsid \"$@\" <&3 & exec sleep 600", environment, options);
+    }
+
     private static Detached start(Path folder, String how, Map<String, String> environment, String... options) {
         Path input = folder.resolve("in");
         Path output = folder.resolve("out");
@@ -148,7 +153,8 @@ public final class Detached implements AutoCloseable {
         awaitEnd();
     }
 
-    private void awaitEnd() {
+    /** Until its pid, and that of its root, is free. */
+    public void awaitEnd() {
         long deadline = System.nanoTime() + PATIENCE.toNanos();
         while ((isThere(pid) || isThere(root)) && System.nanoTime() < deadline) {
             Thread.onSpinWait();

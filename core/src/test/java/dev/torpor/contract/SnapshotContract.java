@@ -255,6 +255,37 @@ public abstract class SnapshotContract extends TypedContract {
     }
 
     @Test
+    void whoHasTakenThePidsMeanwhileIsNotKilled() throws Exception {
+        try (Detached target = start(true)) {
+            save(target, Save.defaults());
+            Criu beaten =
+                    criuThat("REAL; rm -f '" + folder() + "/criu/restore.pid'"); // somebody else's, who was faster
+            assertThat(failure(
+                            Problem.TOOL,
+                            () -> Snapshot.open(folder())
+                                    .load(cuda, Load.defaults().with(beaten))))
+                    .hasMessageNotContaining("killed");
+            assertThat(target.isAlive()).isTrue();
+            cuda.process(target.pid()).resume();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void whatIsLeftOfAProcessThatNobodyWaitsForIsNoProcess() throws Exception {
+        try (Detached target = Detached.startUnawaited(directory, shim(), "--memory", SIZE)) {
+            SnapshotReport down =
+                    Snapshot.save(cuda, target.pid(), folder(), Save.defaults().with(criuThat("REAL")));
+            assertThat(down.notes()).hasSize(1);
+            assertThat(Snapshot.open(folder()).verify()).isPositive();
+            ProcessHandle.of(target.root()).ifPresent(ProcessHandle::destroy);
+            target.awaitEnd();
+            load();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
     void aCriuThatFailsBetweenImagesAndEndLeavesTheProcess() throws Exception {
         try (Detached target = start(true)) {
             Criu failing = criuThat(
