@@ -11,7 +11,6 @@ import dev.torpor.TorporException;
 import java.io.BufferedReader;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
@@ -57,18 +56,7 @@ public abstract class ControllerContract extends TypedContract {
 
     /** Runs a controller until it says the word, and kills it; what it had asked the driver for is under way or done then. */
     private void killAt(String word, Target target, String steps) throws Exception {
-        String java = ProcessHandle.current().info().command().orElseThrow();
-        Process controller = new ProcessBuilder(List.of(
-                        java,
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        Main.class.getName(),
-                        provider(),
-                        Machine.libcuda(),
-                        Integer.toString(target.pid()),
-                        steps))
-                .redirectError(ProcessBuilder.Redirect.INHERIT)
+        Process controller = ChildJvm.of(Main.class, provider(), Machine.libcuda(), target.pid(), steps)
                 .start();
         try (BufferedReader lines = controller.inputReader(StandardCharsets.UTF_8)) {
             String line;

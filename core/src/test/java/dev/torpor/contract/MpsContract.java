@@ -193,17 +193,7 @@ public abstract class MpsContract extends TypedContract {
     @ParameterizedTest
     @CsvSource({"plain,0", "early,0", "client,1"})
     void aControllerIsAClientOnlyIfItIsAllowedTo(String how, String client) throws Exception {
-        String java = ProcessHandle.current().info().command().orElseThrow();
-        ProcessBuilder controller = new ProcessBuilder(
-                        java,
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        Main.class.getName(),
-                        provider(),
-                        Machine.libcuda(),
-                        how)
-                .redirectError(ProcessBuilder.Redirect.INHERIT);
+        ProcessBuilder controller = ChildJvm.of(Main.class, provider(), Machine.libcuda(), how);
         controller.environment().putAll(withMps(mps.clientEnvironment()));
         Process process = controller.start();
         String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

@@ -8,6 +8,7 @@ import dev.torpor.GpuProcess;
 import dev.torpor.ProcessState;
 import dev.torpor.Shim;
 import dev.torpor.ShimOptions;
+import dev.torpor.contract.ChildJvm;
 import dev.torpor.contract.Detached;
 import dev.torpor.contract.Machine;
 import dev.torpor.contract.Programs;
@@ -57,18 +58,7 @@ class SnapshotKillTest {
 
     /** Killed so long after it has begun. */
     private static boolean killedAfter(long millis, Object... words) throws Exception {
-        ProcessBuilder builder = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-Dtorpor.test.native=" + System.getProperty("torpor.test.native", "../native/target"),
-                "-cp",
-                System.getProperty("java.class.path"),
-                Controller.class.getName());
-        for (Object word : words) {
-            builder.command().add(word.toString());
-        }
-        Process controller =
-                builder.redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        Process controller = ChildJvm.of(Controller.class, words).start();
         assertThat(controller.inputReader().readLine()).isEqualTo("READY");
         boolean ended = controller.waitFor(millis, TimeUnit.MILLISECONDS);
         controller.destroyForcibly().waitFor();

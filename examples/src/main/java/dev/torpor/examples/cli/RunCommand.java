@@ -9,11 +9,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
@@ -43,8 +41,8 @@ final class RunCommand implements Callable<Integer> {
     @Mixin
     private final ShimSettings settings = new ShimSettings();
 
-    @Option(names = "--shim", paramLabel = "FILE", description = "The shim. Default: the one of this version.")
-    private @Nullable Path library;
+    @Mixin
+    private final ShimFile file = new ShimFile();
 
     @Parameters(paramLabel = "COMMAND", arity = "1..*", description = "The command and its arguments, best behind --.")
     private List<String> command = List.of();
@@ -56,7 +54,7 @@ final class RunCommand implements Callable<Integer> {
                     spec.commandLine(),
                     "Only the launcher does this, as its first word: torpor run [OPTIONS] -- COMMAND...");
         }
-        Shim shim = library == null ? Shim.extract() : Shim.at(library);
+        Shim shim = file.shim();
         Map<String, String> environment;
         try {
             ShimOptions options = settings.options();

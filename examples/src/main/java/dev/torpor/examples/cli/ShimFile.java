@@ -1,0 +1,16 @@
+package dev.torpor.examples.cli;
+
+import dev.torpor.Shim;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** Which shim. */
+final class ShimFile {
+    @Option(names = "--shim", paramLabel = "FILE", description = "The shim. Default: the one of this version.")
+    private @Nullable Path library;
+
+    Shim shim() {
+        return library == null ? Shim.extract() : Shim.at(library);
+    }
+}
