@@ -55,6 +55,11 @@ public final class Snapshot {
         return folder.path();
     }
 
+    /** Where CRIU's images are, for CRIU's own tools and {@link dev.torpor.criu.CriuStatistics}; an absolute path. */
+    public Path images() {
+        return folder.images();
+    }
+
     /** What is in it. */
     public Manifest manifest() {
         return manifest;

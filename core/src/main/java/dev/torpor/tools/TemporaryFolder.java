@@ -18,10 +18,15 @@ public final class TemporaryFolder implements AutoCloseable {
 
     /** A new one in the folder for temporary files. */
     public static TemporaryFolder make() {
+        return in(Path.of(System.getProperty("java.io.tmpdir")));
+    }
+
+    /** A new one in a folder that is there. */
+    public static TemporaryFolder in(Path folder) {
         try {
-            return new TemporaryFolder(Files.createTempDirectory("torpor-"));
+            return new TemporaryFolder(Files.createTempDirectory(folder, "torpor-"));
         } catch (IOException e) {
-            throw new UncheckedIOException("no temporary folder can be made", e);
+            throw new UncheckedIOException("no temporary folder can be made in " + folder, e);
         }
     }
 

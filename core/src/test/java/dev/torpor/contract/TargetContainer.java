@@ -111,8 +111,23 @@ public final class TargetContainer implements AutoCloseable {
         Files.createDirectory(talk);
         good(Command.of(List.of("mkfifo", talk.resolve("in").toString())));
         List<String> words = new ArrayList<>(List.of("run", "--detach", "--name", name));
-        words.addAll(MODEST);
         words.addAll(List.of("--volume", talk.toRealPath() + ":/talk"));
+        words.addAll(options);
+        words.addAll(arguments(image, SCRIPT));
+        good(podman(words.toArray(new String[0])));
+    }
+
+    /** What {@code podman run} needs for another container of the same image, whose shell runs a script. */
+    public List<String> arguments(String script) {
+        try {
+            return arguments(name, script);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static List<String> arguments(String image, String script) throws IOException {
+        List<String> words = new ArrayList<>(MODEST);
         words.addAll(List.of("--env", "TORPOR_LIBCUDA=/opt/libcuda.so.1", "--env", "LD_LIBRARY_PATH=/lib"));
         System.getenv().forEach((variable, value) -> {
             if (variable.startsWith("TORPOR_SIM_") && !variable.equals(MACHINE)) {
@@ -121,9 +136,8 @@ public final class TargetContainer implements AutoCloseable {
         });
         Path machine = Path.of(System.getenv(MACHINE)).toRealPath();
         words.addAll(List.of("--volume", machine + ":/simulator", "--env", MACHINE + "=/simulator"));
-        words.addAll(options);
-        words.addAll(List.of(image, "/bin/sh", "-c", SCRIPT));
-        good(podman(words.toArray(new String[0])));
+        words.addAll(List.of(image, "/bin/sh", "-c", script));
+        return words;
     }
 
     private Ended good(Command command) {

@@ -233,15 +233,4 @@ public final class Demo implements Callable<Integer> {
         result.add("rounds", all);
         Files.writeString(json, result + "\n");
     }
-
-    static final class SizeConverter implements CommandLine.ITypeConverter<Long> {
-        @Override
-        public Long convert(String text) {
-            try {
-                return Sizes.parse(text);
-            } catch (IllegalArgumentException | ArithmeticException e) {
-                throw new CommandLine.TypeConversionException(String.valueOf(e.getMessage()));
-            }
-        }
-    }
 }

@@ -2,10 +2,8 @@ package dev.torpor.examples;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -21,7 +19,7 @@ final class SimulatorDirectory {
         Path directory = Files.isWritable(shared)
                 ? Files.createTempDirectory(shared, "torpor-demo-")
                 : Files.createTempDirectory("torpor-demo-");
-        ProcessBuilder builder = new ProcessBuilder(command(program, arguments)).inheritIO();
+        ProcessBuilder builder = new ProcessBuilder(Jvm.command(program, arguments)).inheritIO();
         builder.environment().put(VARIABLE, directory.toString());
         Process child = builder.start();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> end(child, directory)));
@@ -32,15 +30,6 @@ final class SimulatorDirectory {
         child.destroy();
         child.onExit().join();
         delete(directory);
-    }
-
-    private static List<String> command(Class<?> program, List<String> arguments) {
-        List<String> command = new ArrayList<>();
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
-        command.addAll(arguments);
-        return command;
     }
 
     private static void delete(Path directory) {

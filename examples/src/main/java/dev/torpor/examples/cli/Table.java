@@ -5,14 +5,16 @@ import java.util.List;
 import java.util.StringJoiner;
 
 /** Rows under a heading, each column as wide as its widest cell. */
-final class Table {
+public final class Table {
     private final List<String[]> rows = new ArrayList<>();
 
-    Table(String... heading) {
+    /** An empty one. */
+    public Table(String... heading) {
         rows.add(heading);
     }
 
-    void add(String... row) {
+    /** As many cells as the heading has. */
+    public void add(String... row) {
         rows.add(row);
     }
 

@@ -82,6 +82,8 @@ public final class Torpor implements Callable<Integer> {
         line.addSubcommand(
                 "run", new CommandLine(new RunCommand()).setStopAtPositional(true)); // the rest is its command's
         line.addSubcommand("podman", PodmanGroup.line());
+        line.addSubcommand(
+                "bench", new CommandLine(new BenchCommand()).setStopAtPositional(true)); // the rest is its command's
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setExpandAtFiles(false);
         Failures failures = new Failures(torpor);

@@ -1,0 +1,19 @@
+package dev.torpor.examples.bench;
+
+import java.util.Locale;
+
+/** How deep the process sleeps, and who makes it. */
+public enum Depth {
+    /** It stays on the host, with its device memory in host memory. */
+    CHECKPOINT,
+    /** It goes to disk, by CRIU. */
+    SNAPSHOT,
+    /** Its container goes to disk, by podman. */
+    PODMAN;
+
+    /** As the command line has it. */
+    @Override
+    public String toString() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+}

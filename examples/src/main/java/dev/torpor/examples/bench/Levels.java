@@ -1,0 +1,170 @@
+package dev.torpor.examples.bench;
+
+import dev.torpor.Cuda;
+import dev.torpor.GpuGroup;
+import dev.torpor.GpuProcess;
+import dev.torpor.Level;
+import dev.torpor.Phase;
+import dev.torpor.Problem;
+import dev.torpor.ProcessInfo;
+import dev.torpor.Report;
+import dev.torpor.Resume;
+import dev.torpor.Suspend;
+import dev.torpor.TorporException;
+import dev.torpor.criu.Criu;
+import dev.torpor.criu.CriuStatistics;
+import dev.torpor.podman.Podman;
+import dev.torpor.podman.PodmanCheckpoint;
+import dev.torpor.podman.PodmanReport;
+import dev.torpor.podman.PodmanRestore;
+import dev.torpor.snapshot.Load;
+import dev.torpor.snapshot.Save;
+import dev.torpor.snapshot.Snapshot;
+import dev.torpor.snapshot.SnapshotReport;
+import dev.torpor.tools.TemporaryFolder;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** Suspends and wakes a {@link Subject} at a level, and measures it. */
+final class Levels {
+    /** One suspend and one wake-up. */
+    interface Cycle {
+        /**
+         * @param parks whether the shim must have had a part in it
+         * @throws TorporException if something fails; the subject may be asleep, or gone
+         */
+        Map<Measure, Double> run(Subject subject, boolean parks);
+    }
+
+    private Levels() {}
+
+    /** Within the host. */
+    static Cycle checkpoint(Cuda cuda) {
+        return (subject, parks) -> {
+            Map<Measure, Double> measured = new EnumMap<>(Measure.class);
+            GpuGroup group = GpuGroup.of(gpuProcesses(cuda, subject));
+            long down = System.nanoTime();
+            List<Report> suspended = group.suspend(Suspend.to(Level.CHECKPOINT));
+            measured.put(Measure.SUSPEND, since(down));
+            checkParked(suspended, parks);
+            long up = System.nanoTime();
+            List<Report> resumed = group.resume(Resume.defaults());
+            measured.put(Measure.TOTAL, since(up));
+            putSteps(measured, resumed);
+            return measured;
+        };
+    }
+
+    /** Those of its processes that use CUDA. */
+    private static List<GpuProcess> gpuProcesses(Cuda cuda, Subject subject) {
+        Set<Long> pids = new HashSet<>();
+        ProcessHandle.of(Long.parseLong(subject.id())).ifPresent(root -> {
+            pids.add(root.pid());
+            root.descendants().forEach(child -> pids.add(child.pid()));
+        });
+        List<GpuProcess> found = cuda.processes().stream()
+                .map(ProcessInfo::pid)
+                .filter(pids::contains)
+                .map(cuda::process)
+                .toList();
+        if (found.isEmpty()) {
+            throw new TorporException(
+                    Problem.NOT_A_CUDA_PROCESS, "Neither " + subject + " nor one of its children uses CUDA.");
+        }
+        return found;
+    }
+
+    /** To disk, by CRIU. Checksums are left out, as what this is compared with makes none. */
+    static Cycle snapshot(Cuda cuda, Criu criu, Path images) {
+        return (subject, parks) -> {
+            Map<Measure, Double> measured = new EnumMap<>(Measure.class);
+            try (TemporaryFolder own = TemporaryFolder.in(images)) {
+                Path folder = own.path().resolve("snapshot");
+                long down = System.nanoTime();
+                SnapshotReport saved = Snapshot.save(
+                        cuda,
+                        Long.parseLong(subject.id()),
+                        folder,
+                        Save.defaults().with(criu).checksums(false));
+                measured.put(Measure.SUSPEND, since(down));
+                checkParked(saved.processes(), parks);
+                long up = System.nanoTime();
+                Snapshot snapshot = Snapshot.open(folder);
+                SnapshotReport loaded = snapshot.load(cuda, Load.defaults().with(criu));
+                measured.put(Measure.TOTAL, since(up));
+                measured.put(Measure.RUNTIME, seconds(loaded.phases(), "restore"));
+                put(measured, CriuStatistics.ofRestore(snapshot.images()));
+                putSteps(measured, loaded.processes());
+            }
+            return measured;
+        };
+    }
+
+    /** A container, by podman. */
+    static Cycle podman(Cuda cuda, Podman podman) {
+        return (subject, parks) -> {
+            Map<Measure, Double> measured = new EnumMap<>(Measure.class);
+            PodmanReport.Checkpoint down = podman.checkpoint(cuda, subject.id(), PodmanCheckpoint.defaults());
+            measured.put(Measure.SUSPEND, seconds(down.total()));
+            checkParked(down.suspended(), parks);
+            PodmanReport.Restore up = podman.restore(cuda, subject.id(), PodmanRestore.defaults());
+            measured.put(Measure.TOTAL, seconds(up.total()));
+            measured.put(Measure.RUNTIME, seconds(up.runtime()));
+            put(measured, up.criu());
+            putSteps(measured, up.resumed());
+            return measured;
+        };
+    }
+
+    private static void put(Map<Measure, Double> measured, CriuStatistics.Restore criu) {
+        measured.put(Measure.CRIU, seconds(criu.restore()));
+        measured.put(Measure.PAGES, (double) criu.pagesRestored());
+    }
+
+    private static void checkParked(List<Report> suspended, boolean parks) {
+        if (suspended.isEmpty()) {
+            throw new TorporException(Problem.NOT_A_CUDA_PROCESS, "No process in it uses CUDA.");
+        }
+        for (Report report : suspended) {
+            if (parks && report.driverOnly().isPresent()) {
+                throw new TorporException(
+                        Problem.NO_SHIM,
+                        "Process " + report.pid() + " was not parked: "
+                                + report.driverOnly().get() + ".");
+            }
+        }
+    }
+
+    /** Several processes take each step together, so that the slowest counts. */
+    private static void putSteps(Map<Measure, Double> measured, List<Report> resumed) {
+        measured.put(Measure.DRIVER, slowest(resumed, "restore") + slowest(resumed, "unlock"));
+        measured.put(Measure.UNPARK, slowest(resumed, "unpark"));
+    }
+
+    private static double slowest(List<Report> reports, String step) {
+        return reports.stream()
+                .mapToDouble(report -> seconds(report.steps(), step))
+                .max()
+                .orElse(0);
+    }
+
+    private static double seconds(List<Phase> phases, String name) {
+        return phases.stream()
+                .filter(phase -> phase.name().equals(name))
+                .mapToDouble(phase -> seconds(phase.duration()))
+                .sum();
+    }
+
+    private static double seconds(Duration duration) {
+        return duration.toNanos() / 1e9;
+    }
+
+    private static double since(long start) {
+        return (System.nanoTime() - start) / 1e9;
+    }
+}

@@ -1,0 +1,35 @@
+package dev.torpor.examples.bench;
+
+/** What is measured in a round: seconds, and for {@link #PAGES} a number. What a level does not have is left out. */
+enum Measure {
+    /** From the call that suspends the process to its end. */
+    SUSPEND,
+    /** From the call that wakes it to the moment when it runs. */
+    TOTAL,
+    /** Of it, the program that makes the processes anew: {@code criu}, or the runtime of podman. */
+    RUNTIME,
+    /** Of that, what CRIU itself tells. */
+    CRIU,
+    /** Of 4 KiB, which CRIU restored. */
+    PAGES,
+    /** Within the driver: restore and unlock. */
+    DRIVER,
+    /** Within the shim: unpark. */
+    UNPARK,
+    /** From the call that wakes it until it has answered, and the answer was right. */
+    FIRST_WORD;
+
+    /** As JSON has it. */
+    String key() {
+        return switch (this) {
+            case SUSPEND -> "suspend";
+            case TOTAL -> "total";
+            case RUNTIME -> "runtimeRestore";
+            case CRIU -> "criuRestore";
+            case PAGES -> "pages";
+            case DRIVER -> "driver";
+            case UNPARK -> "unpark";
+            case FIRST_WORD -> "firstVerifiedWord";
+        };
+    }
+}

@@ -1,0 +1,23 @@
+package dev.torpor.examples.bench;
+
+/** Something that runs, and that is to be suspended and woken. */
+interface Subject extends AutoCloseable {
+    /** Like {@code process 4711}. */
+    @Override
+    String toString();
+
+    /** The process id, of the root if it is several; or the name of the container. */
+    String id();
+
+    /**
+     * Has it show that it is what it was.
+     *
+     * @return false if there is nothing to check it with
+     * @throws dev.torpor.TorporException if it is not
+     */
+    boolean check();
+
+    /** Ends it, whatever its state; more than once does no harm. */
+    @Override
+    void close();
+}

@@ -1,0 +1,79 @@
+package dev.torpor.examples.cli;
+
+import static dev.torpor.examples.cli.BenchCommandTest.TARGET;
+import static dev.torpor.examples.cli.BenchCommandTest.assertNothingIsLeft;
+import static dev.torpor.examples.cli.BenchCommandTest.bench;
+import static dev.torpor.examples.cli.BenchCommandTest.round;
+import static dev.torpor.examples.cli.BenchCommandTest.run;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.gson.JsonObject;
+import dev.torpor.contract.Machine;
+import dev.torpor.contract.Programs;
+import dev.torpor.contract.TargetContainer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The levels at which a process leaves the host, by the real CRIU and podman. */
+@Timeout(120)
+class BenchOnDiskTest {
+    @TempDir
+    private Path directory = Path.of("");
+
+    @Test
+    void aSnapshotHasTheColumnsOfCriu() {
+        Programs.criu();
+        JsonObject json = bench(
+                        "--json",
+                        "--level",
+                        "snapshot",
+                        "--rounds",
+                        "1",
+                        "--variants",
+                        "alone,parked",
+                        "--target",
+                        TARGET,
+                        "--memory",
+                        "1234560",
+                        "--images",
+                        directory.toString())
+                .object();
+        for (int i = 0; i < 2; i++) {
+            JsonObject round = round(run(json, i));
+            assertThat(round.get("pages").getAsDouble()).isPositive();
+            assertThat(round.get("criuRestore").getAsDouble())
+                    .isPositive()
+                    .isLessThan(round.get("runtimeRestore").getAsDouble());
+            assertThat(round.get("runtimeRestore").getAsDouble())
+                    .isLessThan(round.get("total").getAsDouble());
+            assertThat(round.get("firstVerifiedWord").getAsDouble()).isPositive();
+        }
+        assertThat(directory).isEmptyDirectory();
+        assertNothingIsLeft();
+    }
+
+    @Test
+    void aContainerHasTheColumnsOfTheOriginalMeasurement() throws IOException {
+        Machine.assumeSimulator("a container that reaches a GPU is another's matter");
+        Path folder = Files.createDirectory(directory.resolve("container"));
+        try (TargetContainer container = TargetContainer.start(folder, List.of())) {
+            List<String> words = new ArrayList<>(List.of("--json", "--level", "podman", "--runtime", "runc"));
+            words.addAll(List.of("--rounds", "1", "--variants", "alone,parked", "--ready", "^READY", "--"));
+            words.addAll(container.arguments("sleep 1000000 | /opt/torpor-target --memory 16M"));
+            JsonObject json = bench(words.toArray(new String[0])).object();
+            for (int i = 0; i < 2; i++) {
+                JsonObject round = round(run(json, i));
+                assertThat(round.get("pages").getAsDouble()).isPositive();
+                assertThat(round.get("total").getAsDouble())
+                        .isGreaterThan(round.get("runtimeRestore").getAsDouble());
+            }
+        }
+        assertNothingIsLeft();
+    }
+}
