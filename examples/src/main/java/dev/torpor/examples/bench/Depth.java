@@ -8,12 +8,14 @@ public enum Depth {
     CHECKPOINT,
     /** It goes to disk, by CRIU. */
     SNAPSHOT,
+    /** The same, and the files of the snapshot leave the page cache before it is woken. */
+    SNAPSHOT_COLD,
     /** Its container goes to disk, by podman. */
     PODMAN;
 
     /** As the command line has it. */
     @Override
     public String toString() {
-        return name().toLowerCase(Locale.ROOT);
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 }

@@ -6,6 +6,7 @@ import dev.torpor.tools.Command;
 import java.io.BufferedReader;
 import java.io.FileInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -39,15 +40,18 @@ final class DetachedProgram implements AutoCloseable {
     private final String name;
     private final RandomAccessFile input;
     private final RandomAccessFile output;
+    private final ProcessHandle started;
     private final long pid;
     private final BlockingQueue<String> lines = new ArrayBlockingQueue<>(LINES_KEPT);
     private volatile String last = "";
+    private volatile boolean closed;
 
-    private DetachedProgram(String name, RandomAccessFile input, RandomAccessFile output, long pid) {
+    private DetachedProgram(String name, RandomAccessFile input, RandomAccessFile output, ProcessHandle started) {
         this.name = name;
         this.input = input;
         this.output = output;
-        this.pid = pid;
+        this.started = started;
+        pid = started.pid();
     }
 
     /**
@@ -74,25 +78,25 @@ final class DetachedProgram implements AutoCloseable {
         try {
             RandomAccessFile input = new RandomAccessFile(in.toFile(), "rw");
             RandomAccessFile output = new RandomAccessFile(out.toFile(), "rw"); // no end of file while nobody writes
+            FileInputStream said = new FileInputStream(out.toFile());
             DetachedProgram program = new DetachedProgram(
-                    command.get(0), input, output, builder.start().pid());
-            program.listen(out);
+                    command.get(0), input, output, builder.start().toHandle());
+            program.listen(said);
             return program;
         } catch (IOException e) {
             throw new UncheckedIOException(command.get(0) + " cannot be started", e);
         }
     }
 
-    private void listen(Path out) {
-        Thread listener = new Thread(() -> read(out), "bench-output-" + pid);
+    private void listen(InputStream said) {
+        Thread listener = new Thread(() -> read(said), "bench-output-" + pid);
         listener.setDaemon(true);
         listener.start();
     }
 
     /** Whatever it says must be read, or it would wait; of what nobody waits for, the oldest goes. */
-    private void read(Path out) {
-        try (BufferedReader reader =
-                new BufferedReader(new InputStreamReader(new FileInputStream(out.toFile()), StandardCharsets.UTF_8))) {
+    private void read(InputStream said) {
+        try (BufferedReader reader = new BufferedReader(new InputStreamReader(said, StandardCharsets.UTF_8))) {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
                 last = line;
                 while (!lines.offer(line)) {
@@ -120,7 +124,7 @@ final class DetachedProgram implements AutoCloseable {
     /**
      * Waits for a line in which the pattern is found, from where the last wait ended.
      *
-     * @throws TorporException {@link Problem#TOOL} if it ends before, or does not say it in time
+     * @throws TorporException {@link Problem#TOOL} if it ends or is closed before, or does not say it in time
      */
     String await(Pattern pattern, Duration limit) {
         long deadline = System.nanoTime() + limit.toNanos();
@@ -129,6 +133,9 @@ final class DetachedProgram implements AutoCloseable {
             String line = poll();
             if (line != null && pattern.matcher(line).find()) {
                 return line;
+            }
+            if (closed) {
+                throw silent("was ended before it said", pattern);
             }
             if (line == null && !isAlive() && --polls == 0) {
                 throw silent("has ended and has not said", pattern);
@@ -162,7 +169,8 @@ final class DetachedProgram implements AutoCloseable {
     /** Kills it and its descendants; whoever sleeps deeply could not end by itself. */
     @Override
     public void close() {
-        ProcessHandle.of(pid).filter(root -> isOurs()).ifPresent(root -> {
+        closed = true;
+        ProcessHandle.of(pid).filter(this::isOurs).ifPresent(root -> {
             List<ProcessHandle> all = new ArrayList<>(root.descendants().toList());
             all.add(root);
             all.forEach(ProcessHandle::destroyForcibly);
@@ -176,8 +184,14 @@ final class DetachedProgram implements AutoCloseable {
         }
     }
 
-    /** The pid of one that has ended for good could be another's by now; this one is the leader of its session. */
-    private boolean isOurs() {
+    /**
+     * The pid of one that has ended for good could be another's by now. The one that was started is known by its start; one that CRIU
+     * made, by the session that it leads.
+     */
+    private boolean isOurs(ProcessHandle process) {
+        if (process.equals(started)) {
+            return true;
+        }
         try {
             String text = Files.readString(Path.of("/proc", Long.toString(pid), "stat"), StandardCharsets.ISO_8859_1);
             String[] fields = text.substring(text.lastIndexOf(')') + 2).split(" ", 5); // from the third on, see proc(5)

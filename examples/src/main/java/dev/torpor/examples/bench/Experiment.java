@@ -114,7 +114,7 @@ public final class Experiment {
         criu.check();
         return workload instanceof ContainerWorkload container
                 ? Levels.podman(cuda, container.podman())
-                : Levels.snapshot(cuda, criu, plan.images());
+                : Levels.snapshot(cuda, criu, plan.images(), depth == Depth.SNAPSHOT_COLD);
     }
 
     private static void checkRoot(Depth depth) {

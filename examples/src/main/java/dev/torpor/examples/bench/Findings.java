@@ -41,6 +41,9 @@ record Findings(Depth depth, String workload, List<Outcome> outcomes, boolean in
                 "runtime restore",
                 "CRIU restore",
                 "pages",
+                "images",
+                "unpark",
+                "direct read",
                 "first verified word",
                 "suspend",
                 "improvement",
@@ -61,6 +64,9 @@ record Findings(Depth depth, String workload, List<Outcome> outcomes, boolean in
                 Text.time(outcome.sample(Measure.RUNTIME)),
                 Text.time(outcome.sample(Measure.CRIU)),
                 Text.count(outcome.sample(Measure.PAGES)),
+                Text.bytes(outcome.sample(Measure.IMAGES)),
+                outcome.variant().parks() ? Text.time(outcome.sample(Measure.UNPARK)) : Text.NONE,
+                Text.time(outcome.sample(Measure.DIRECT_READ)),
                 Text.time(outcome.sample(Measure.FIRST_WORD)),
                 Text.time(outcome.sample(Measure.SUSPEND)),
                 isComparable(outcome) ? Text.percent(improvement(outcome)) : Text.NONE,
@@ -114,12 +120,21 @@ record Findings(Depth depth, String workload, List<Outcome> outcomes, boolean in
         return remarks;
     }
 
+    private static String load(String where) {
+        return "from the call of load, with all files " + where
+                + ", to the moment when the process runs; runtime restore:"
+                + " the program criu in it; CRIU restore: what CRIU itself tells; images: all files besides those with device"
+                + " memory; unpark: reading those, and copying them to the GPU";
+    }
+
     private String total() {
         return switch (depth) {
             case CHECKPOINT -> "from the call of resume to the moment when the process runs";
-            case SNAPSHOT ->
-                "from the call of load, with images in the page cache, to the moment when the process runs;"
-                        + " runtime restore: the program criu in it; CRIU restore: what CRIU itself tells";
+            case SNAPSHOT -> load("in the page cache");
+            case SNAPSHOT_COLD ->
+                load("none of which is in the page cache")
+                        + "; direct read: a read of the files with device memory just before, by many threads and past the page"
+                        + " cache, which unpark is to be compared with";
             case PODMAN ->
                 "podman's restore, and the resume after it; runtime restore and CRIU restore: as podman's"
                         + " --print-stats tells";

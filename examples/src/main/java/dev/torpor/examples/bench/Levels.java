@@ -79,8 +79,12 @@ final class Levels {
         return found;
     }
 
-    /** To disk, by CRIU. Checksums are left out, as what this is compared with makes none. */
-    static Cycle snapshot(Cuda cuda, Criu criu, Path images) {
+    /**
+     * To disk, by CRIU. Checksums are left out, as what this is compared with makes none.
+     *
+     * @param cold whether all of it is to be read from the disk
+     */
+    static Cycle snapshot(Cuda cuda, Criu criu, Path images, boolean cold) {
         return (subject, parks) -> {
             Map<Measure, Double> measured = new EnumMap<>(Measure.class);
             try (TemporaryFolder own = TemporaryFolder.in(images)) {
@@ -90,11 +94,18 @@ final class Levels {
                         cuda,
                         Long.parseLong(subject.id()),
                         folder,
-                        Save.defaults().with(criu).checksums(false));
+                        Save.defaults().with(criu).checksums(false).durable(cold));
                 measured.put(Measure.SUSPEND, since(down));
                 checkParked(saved.processes(), parks);
-                long up = System.nanoTime();
                 Snapshot snapshot = Snapshot.open(folder);
+                SnapshotFiles files = SnapshotFiles.of(snapshot);
+                measured.put(Measure.IMAGES, (double) files.imageBytes());
+                if (cold) {
+                    files.readDirectly().ifPresent(seconds -> measured.put(Measure.DIRECT_READ, seconds));
+                    files.leavePageCache();
+                }
+                long up = System.nanoTime();
+                snapshot = Snapshot.open(folder);
                 SnapshotReport loaded = snapshot.load(cuda, Load.defaults().with(criu));
                 measured.put(Measure.TOTAL, since(up));
                 measured.put(Measure.RUNTIME, seconds(loaded.phases(), "restore"));

@@ -1,6 +1,6 @@
 package dev.torpor.examples.bench;
 
-/** What is measured in a round: seconds, and for {@link #PAGES} a number. What a level does not have is left out. */
+/** What is measured in a round: seconds, where nothing else is said. What a level does not have is left out. */
 enum Measure {
     /** From the call that suspends the process to its end. */
     SUSPEND,
@@ -10,12 +10,16 @@ enum Measure {
     RUNTIME,
     /** Of that, what CRIU itself tells. */
     CRIU,
-    /** Of 4 KiB, which CRIU restored. */
+    /** Pages of 4 KiB, which CRIU restored: a number. */
     PAGES,
+    /** Of the snapshot, besides the files with device memory: bytes. */
+    IMAGES,
     /** Within the driver: restore and unlock. */
     DRIVER,
     /** Within the shim: unpark. */
     UNPARK,
+    /** Reading the files with device memory beforehand, directly and in parallel, from where the shim reads them. */
+    DIRECT_READ,
     /** From the call that wakes it until it has answered, and the answer was right. */
     FIRST_WORD;
 
@@ -27,8 +31,10 @@ enum Measure {
             case RUNTIME -> "runtimeRestore";
             case CRIU -> "criuRestore";
             case PAGES -> "pages";
+            case IMAGES -> "imageBytes";
             case DRIVER -> "driver";
             case UNPARK -> "unpark";
+            case DIRECT_READ -> "directRead";
             case FIRST_WORD -> "firstVerifiedWord";
         };
     }

@@ -1,5 +1,6 @@
 package dev.torpor.examples.bench;
 
+import dev.torpor.examples.Sizes;
 import java.util.Locale;
 
 /** Numbers as the tables have them. */
@@ -39,6 +40,11 @@ final class Text {
     /** Like {@code 2,324,616}, of the median. */
     static String count(Sample numbers) {
         return numbers.isEmpty() ? NONE : String.format(Locale.ROOT, "%,d", Math.round(numbers.median()));
+    }
+
+    /** Like {@code 512.3 MiB}, of the median. */
+    static String bytes(Sample numbers) {
+        return numbers.isEmpty() ? NONE : Sizes.text(Math.round(numbers.median()));
     }
 
     /** Like {@code 14.9 %}. */

@@ -48,7 +48,8 @@ final class BenchCommand extends DriverCommand {
             defaultValue = "checkpoint",
             converter = DepthConverter.class,
             description = {
-                "checkpoint: suspend and resume. snapshot: to disk and back, by CRIU. podman: a container to disk and back.",
+                "checkpoint: suspend and resume. snapshot: to disk and back, by CRIU; snapshot-cold: the same, with nothing of it",
+                "in the page cache. podman: a container to disk and back.",
                 "Several with commas. Default: ${DEFAULT-VALUE}."
             })
     private List<Depth> depths = List.of();
@@ -217,7 +218,7 @@ final class BenchCommand extends DriverCommand {
                     .filter(depth -> depth.toString().equals(text))
                     .findFirst()
                     .orElseThrow(() -> new TypeConversionException(
-                            "'" + text + "' is not a level: use checkpoint, snapshot or podman"));
+                            "'" + text + "' is not a level: use checkpoint, snapshot, snapshot-cold or podman"));
         }
     }
 

@@ -77,10 +77,11 @@ class BenchPageTest {
     @Example
     void aRowTellsWhatCameOfItsRun() {
         List<List<String>> rows = some("x").table();
-        assertThat(rows.get(0)).containsExactly("run", "total", "suspend", "improvement", "verdict");
-        assertThat(rows.get(1)).containsExactly("alone", "2.15 s (2.10..2.20)", "5.00 s (5.00..5.00)", "–", "baseline");
+        assertThat(rows.get(0)).containsExactly("run", "total", "unpark", "suspend", "improvement", "verdict");
+        assertThat(rows.get(1))
+                .containsExactly("alone", "2.15 s (2.10..2.20)", "–", "5.00 s (5.00..5.00)", "–", "baseline");
         assertThat(rows.get(2)).endsWith("-2.3 %", "too few rounds, then failed");
-        assertThat(rows.get(3)).containsExactly("MPS, warm", "–", "–", "–", "skipped");
+        assertThat(rows.get(3)).containsExactly("MPS, warm", "–", "–", "–", "–", "skipped");
         assertThat(rows.get(4)).endsWith("74.4 %", "faster");
         assertThat(some("x").remarks())
                 .contains("keeper failed: It <broke> & \"fell\".", "MPS, warm skipped: there is none.");

@@ -43,6 +43,7 @@ class BenchOnDiskTest {
                         "1234560",
                         "--images",
                         directory.toString())
+                .succeeds()
                 .object();
         for (int i = 0; i < 2; i++) {
             JsonObject round = round(run(json, i));
@@ -53,9 +54,29 @@ class BenchOnDiskTest {
             assertThat(round.get("runtimeRestore").getAsDouble())
                     .isLessThan(round.get("total").getAsDouble());
             assertThat(round.get("firstVerifiedWord").getAsDouble()).isPositive();
+            assertThat(round.get("imageBytes").getAsDouble()).isGreaterThan(1 << 20);
+            assertThat(round.has("directRead")).isFalse();
         }
         assertThat(directory).isEmptyDirectory();
         assertNothingIsLeft();
+    }
+
+    /** On a disk, which the folder for temporary files may not be. */
+    @Test
+    void aColdSnapshotIsComparedWithADirectRead() throws IOException {
+        Programs.criu();
+        Path onDisk = Files.createTempDirectory(Path.of("target").toAbsolutePath(), "images-");
+        List<String> words = new ArrayList<>(List.of("--json", "--level", "snapshot-cold", "--rounds", "1"));
+        words.addAll(List.of("--variants", "alone,parked", "--target", TARGET, "--memory", "16M"));
+        words.addAll(List.of("--images", onDisk.toString()));
+        JsonObject json = bench(words.toArray(new String[0])).succeeds().object();
+        assertThat(round(run(json, 0)).has("directRead")).isFalse(); // nothing was parked
+        assertThat(round(run(json, 1)).get("directRead").getAsDouble()).isPositive();
+        assertThat(round(run(json, 1)).get("unpark").getAsDouble()).isPositive();
+        assertThat(round(run(json, 1)).get("imageBytes").getAsDouble())
+                .isPositive()
+                .isLessThan(round(run(json, 0)).get("imageBytes").getAsDouble());
+        Files.delete(onDisk); // nothing is left in it
     }
 
     @Test
@@ -66,7 +87,7 @@ class BenchOnDiskTest {
             List<String> words = new ArrayList<>(List.of("--json", "--level", "podman", "--runtime", "runc"));
             words.addAll(List.of("--rounds", "1", "--variants", "alone,parked", "--ready", "^READY", "--"));
             words.addAll(container.arguments("sleep 1000000 | /opt/torpor-target --memory 16M"));
-            JsonObject json = bench(words.toArray(new String[0])).object();
+            JsonObject json = bench(words.toArray(new String[0])).succeeds().object();
             for (int i = 0; i < 2; i++) {
                 JsonObject round = round(run(json, i));
                 assertThat(round.get("pages").getAsDouble()).isPositive();

@@ -1,0 +1,101 @@
+package dev.torpor.examples.bench;
+
+import dev.torpor.Problem;
+import dev.torpor.TorporException;
+import dev.torpor.snapshot.Manifest;
+import dev.torpor.snapshot.Manifest.StoredFile;
+import dev.torpor.snapshot.Snapshot;
+import dev.torpor.tools.Command;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.stream.LongStream;
+
+/** The files of a snapshot: how large they are, and how fast they can be read. */
+final class SnapshotFiles {
+    private static final Duration LIMIT = Duration.ofMinutes(10);
+    private static final int READERS = 16;
+    private static final int PIECE = 8 << 20;
+
+    private final Path folder;
+    private final List<StoredFile> all;
+    private final List<StoredFile> deviceMemory;
+
+    private SnapshotFiles(Path folder, List<StoredFile> all, List<StoredFile> deviceMemory) {
+        this.folder = folder;
+        this.all = all;
+        this.deviceMemory = deviceMemory;
+    }
+
+    static SnapshotFiles of(Snapshot snapshot) {
+        List<StoredFile> all = snapshot.manifest().files();
+        List<String> parked = snapshot.manifest().processes().stream()
+                .map(Manifest.Member::deviceMemory)
+                .toList();
+        return new SnapshotFiles(
+                snapshot.folder(),
+                all,
+                all.stream().filter(file -> parked.contains(file.name())).toList());
+    }
+
+    /** Of all files but those with device memory. */
+    long imageBytes() {
+        return bytes(all) - bytes(deviceMemory);
+    }
+
+    private static long bytes(List<StoredFile> files) {
+        return files.stream().mapToLong(StoredFile::bytes).sum();
+    }
+
+    /** Has the kernel forget what it holds of them; they must be on the disk already. */
+    void leavePageCache() {
+        all.forEach(file -> dd(folder.resolve(file.name()), "iflag=nocache", "count=0"));
+    }
+
+    /** Reads the files with device memory past the page cache; seconds, or empty if there are none. */
+    Optional<Double> readDirectly() {
+        if (deviceMemory.isEmpty()) {
+            return Optional.empty();
+        }
+        long begin = System.nanoTime();
+        deviceMemory.forEach(file -> readDirectly(folder.resolve(file.name()), file.bytes()));
+        return Optional.of((System.nanoTime() - begin) / 1e9);
+    }
+
+    /** Each reader takes a part of its own. */
+    private static void readDirectly(Path file, long bytes) {
+        long pieces = (bytes + PIECE - 1) / PIECE;
+        long share = (pieces + READERS - 1) / READERS;
+        ExecutorService readers = Executors.newFixedThreadPool(READERS);
+        try {
+            LongStream.iterate(0, from -> from < pieces, from -> from + share)
+                    .mapToObj(from -> CompletableFuture.runAsync(() -> readPieces(file, from, share), readers))
+                    .toList()
+                    .forEach(CompletableFuture::join);
+        } finally {
+            readers.shutdown();
+        }
+    }
+
+    private static void readPieces(Path file, long from, long count) {
+        dd(file, "iflag=direct", "of=/dev/null", "bs=" + PIECE, "skip=" + from, "count=" + count);
+    }
+
+    private static void dd(Path file, String... operands) {
+        List<String> words = new ArrayList<>(List.of("dd", "status=none", "if=" + file));
+        words.addAll(List.of(operands));
+        Command command = Command.of(words);
+        Command.Ended ended = command.run(LIMIT);
+        if (!ended.good()) {
+            throw new TorporException(
+                    Problem.TOOL,
+                    "'" + command + "' failed: " + ended.lastWords() + ". A snapshot can be cold on a disk only:"
+                            + " let --images name a folder on one.");
+        }
+    }
+}
