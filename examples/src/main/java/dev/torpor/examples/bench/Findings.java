@@ -120,9 +120,9 @@ record Findings(Depth depth, String workload, List<Outcome> outcomes, boolean in
         return remarks;
     }
 
-    private static String load(String where) {
-        return "from the call of load, with all files " + where
-                + ", to the moment when the process runs; runtime restore:"
+    private static String load(String cached) {
+        return "from the call of load, with " + cached
+                + " in the page cache, to the moment when the process runs; runtime restore:"
                 + " the program criu in it; CRIU restore: what CRIU itself tells; images: all files besides those with device"
                 + " memory; unpark: reading those, and copying them to the GPU";
     }
@@ -130,9 +130,9 @@ record Findings(Depth depth, String workload, List<Outcome> outcomes, boolean in
     private String total() {
         return switch (depth) {
             case CHECKPOINT -> "from the call of resume to the moment when the process runs";
-            case SNAPSHOT -> load("in the page cache");
+            case SNAPSHOT -> load("all of its files");
             case SNAPSHOT_COLD ->
-                load("none of which is in the page cache")
+                load("none of its files")
                         + "; direct read: a read of the files with device memory just before, by many threads and past the page"
                         + " cache, which unpark is to be compared with";
             case PODMAN ->
