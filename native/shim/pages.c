@@ -25,10 +25,10 @@ EARLY int real_munmap(void *address, size_t bytes) { return (int)syscall(SYS_mun
 static size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 size_t pages_round(size_t bytes) { return round_up(bytes, page); }
 
-/* As MAP_POPULATE does, this leaves what cannot be populated to the first access. */
+/* As MAP_POPULATE does, this leaves what cannot be populated to the first access. Before Linux 5.14 the pages are written to, but not changed: a copy may have been there already. */
 static void populate_slice(char *at, size_t bytes) {
     if (!madvise(at, bytes, MADV_POPULATE_WRITE) || errno != EINVAL) return;
-    for (size_t i = 0; i < bytes; i += page) *(volatile char *)(at + i) = 0; /* a kernel before 5.14 */
+    for (size_t i = 0; i < bytes; i += page) __asm__ volatile("lock; orb $0, %0" : "+m"(at[i]));
 }
 
 static void populate_slices(struct populating *p) {

@@ -37,9 +37,9 @@ static int aligned(const char *to, size_t offset, size_t bytes) { return !(((uin
 /* Past the page cache what is not in it: a disk gives more that way, and all of it is read once. */
 static ssize_t read_some(const struct stored *stored, char *to, size_t offset, size_t bytes) {
     ssize_t got = read_cached(stored, to, offset, bytes);
-    if (got >= 0 || errno == EINTR) return got;
-    if (errno == EAGAIN && stored->direct >= 0 && aligned(to, offset, bytes)) got = pread(stored->direct, to, bytes, (off_t)offset);
-    return got >= 0 ? got : pread(stored->fd, to, bytes, (off_t)offset);
+    if (got > 0 || (got < 0 && errno == EINTR)) return got;
+    if ((!got || errno == EAGAIN) && stored->direct >= 0 && aligned(to, offset, bytes)) got = pread(stored->direct, to, bytes, (off_t)offset);
+    return got > 0 ? got : pread(stored->fd, to, bytes, (off_t)offset);
 }
 
 int stored_read(struct stored *stored, char *to, size_t offset, size_t bytes) {
