@@ -21,6 +21,11 @@ static inline CUresult spin(CUstream s, int milliseconds) {
     return cu.cuLaunchKernel(kernel("torpor_spin"), 1, 1, 1, 1, 1, 1, 0, s, (void *[]){&ns}, NULL);
 }
 
+/* The stream gets no further until go_on is set; the bound makes a wrong wait a failure and no hang. */
+static _Atomic int go_on;
+static inline void wait_to_go_on(void *unused) { (void)unused; for (int i = 0; i < 20000 && !go_on; i++) sleep_ms(1); }
+static inline void stop_at(CUstream s) { go_on = 0; OK(cu.cuLaunchHostFunc(s, wait_to_go_on, NULL)); }
+
 static inline CUresult fill_words(CUdeviceptr at, uint64_t count, uint64_t seed, CUstream s) {
     uint64_t first = 0;
     return launch(kernel("torpor_fill"), s, (void *[]){&at, &first, &count, &seed});

@@ -1,5 +1,6 @@
 /* While a stream is captured, every copy is the driver's; before and after, the engine's. */
 #include "shim.h"
+#include "threads.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -193,8 +194,9 @@ static void aCaptureThatBeginsDuringACopyIsNotHarmed(void) {
     setenv("TORPOR_SIM_DELAY_US", "50000", 1); /* five parts in three streams take twice that */
     CUcontext context = prepare();
     pthread_create(&thread, NULL, copy_slowly, context);
-    sleep_ms(30);
+    EXPECT_IS(3, shim_threads_become(3)); /* the engine has begun with it */
     CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_GLOBAL);
+    EXPECT(!over);
     while (!over) sleep_ms(1);
     EXPECT_IS(CU_STREAM_CAPTURE_STATUS_ACTIVE, status_of(s));
     pthread_join(thread, NULL);

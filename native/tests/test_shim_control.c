@@ -252,15 +252,16 @@ static void withoutFilesNobodyIsKeptBusy(void) {
 /* --- the life of the process --- */
 
 static void theSocketGoesWithTheProcess(void) {
-    int go[2];
+    int go[2], end[2];
     char name[256];
-    if (pipe(go)) abort();
+    if (pipe(go) || pipe(end)) abort();
     fflush(stdout);
     int pid = fork();
     if (!pid) {
         use_device(0);
-        if (write(go[1], "", 1) != 1) abort();
-        sleep_ms(100);
+        char told;
+        close(end[1]);
+        if (write(go[1], "", 1) != 1 || read(end[0], &told, 1) < 0) abort(); /* until it has been looked at */
         exit(0);
     }
     char byte;
@@ -268,6 +269,7 @@ static void theSocketGoesWithTheProcess(void) {
     snprintf(name, sizeof name, "%s/%d.sock", getenv("TORPOR_DIR"), pid);
     EXPECT(is_there(name));
     EXPECT(is_ok(command_to(pid, "status")));
+    close(end[1]);
     OK(wait_child(pid));
     EXPECT(!is_there(name));
 }

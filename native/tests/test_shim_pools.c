@@ -30,10 +30,11 @@ static void anotherStreamWaitsForTheFree(void) {
     CUstream s = made_stream(), t = made_stream();
     CUmemoryPool pool = keeping_pool();
     CUdeviceptr d = taken(CHUNK, pool, s);
-    OK(spin(s, 100));
+    stop_at(s);
     OK(cu.cuMemFreeAsync(d, s));
     CUdeviceptr other = taken(CHUNK, pool, t);
     EXPECT(other != d);
+    go_on = 1;
     OK(cu.cuStreamSynchronize(s));
     CUdeviceptr third = taken(8 * MIB, pool, t); /* now it is reached */
     EXPECT(third == d);
@@ -165,7 +166,7 @@ static void whatTwoStreamsFreedIsOneWhenBothAreThere(void) {
     CUmemoryPool pool = keeping_pool();
     take_quarters(d, pool, s);
     OK(cu.cuStreamSynchronize(s));
-    OK(spin(s, 100));
+    stop_at(s);
     OK(cu.cuMemFreeAsync(d[0], s));
     OK(cu.cuMemFreeAsync(d[1], t));
     OK(cu.cuStreamSynchronize(t));
@@ -173,8 +174,10 @@ static void whatTwoStreamsFreedIsOneWhenBothAreThere(void) {
     EXPECT(away < d[0] || away >= d[0] + CHUNK); /* half of it is not reached */
     EXPECT(taken(CHUNK / 2, pool, t) == away + CHUNK / 2);
     EXPECT(taken(CHUNK / 2, pool, s) == d[0]);
-    OK(spin(s, 50));
-    OK(spin(t, 50));
+    go_on = 1;
+    OK(cu.cuCtxSynchronize());
+    stop_at(s);
+    stop_at(t);
     OK(cu.cuMemFreeAsync(d[0], s));
     OK(cu.cuMemFreeAsync(d[2], t));
     CUdeviceptr part = taken(CHUNK / 4, pool, s); /* what is left of it waits for the stream as before */
@@ -183,6 +186,7 @@ static void whatTwoStreamsFreedIsOneWhenBothAreThere(void) {
     CUdeviceptr large = taken(3 * CHUNK / 4, pool, t);
     EXPECT(large + 3 * CHUNK / 4 <= d[0] || large >= d[0] + CHUNK);
     EXPECT(taken(CHUNK / 2, pool, t) == away);
+    go_on = 1;
     OK(cu.cuCtxSynchronize());
     EXPECT(taken(CHUNK / 2, pool, t) == d[1]);
 }
