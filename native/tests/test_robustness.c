@@ -11,13 +11,22 @@ static size_t free_memory(void) {
     return available;
 }
 
-static void a_controller_checkpoints(void *pid) { cu.cuCheckpointProcessCheckpoint(*(int *)pid, NULL); }
-static void a_controller_locks(void *pid) { cu.cuCheckpointProcessLock(*(int *)pid, NULL); }
+static int begun[2]; /* a pipe that tells when a controller makes its call */
+static void a_controller_checkpoints(void *pid) { if (write(begun[1], "", 1) == 1) cu.cuCheckpointProcessCheckpoint(*(int *)pid, NULL); }
+static void a_controller_locks(void *pid) { if (write(begun[1], "", 1) == 1) cu.cuCheckpointProcessLock(*(int *)pid, NULL); }
 
 static void kill_after(int pid, int milliseconds) {
     sleep_ms(milliseconds);
     kill(pid, SIGKILL);
     EXPECT_IS(-SIGKILL, wait_child(pid));
+}
+
+static void kill_amid(void (*controller)(void *), int *pid) {
+    char byte;
+    if (pipe(begun)) abort();
+    int child = start_child(controller, pid);
+    EXPECT_IS(1, read(begun[0], &byte, 1));
+    kill_after(child, 300);
 }
 
 static void aKilledTargetGivesItsMemoryBack(void) {
@@ -70,11 +79,11 @@ static void killsInTheMiddleOfAccountingWedgeNobody(void) {
 }
 
 static void aControllerKilledDuringACheckpointLeavesItToTheTarget(void) {
-    const char *const environment[] = {"TORPOR_SIM_FAULTS=cuCheckpointProcessCheckpoint#1=slow:20", NULL};
+    const char *const environment[] = {"TORPOR_SIM_FAULTS=cuCheckpointProcessCheckpoint#1=slow:5", NULL};
     load_driver();
     struct target t = start_target(environment, "8M", NULL, NULL);
     OK(lock_within(t.pid, 1000));
-    kill_after(start_child(a_controller_checkpoints, &t.pid), 300);
+    kill_amid(a_controller_checkpoints, &t.pid);
     EXPECT_IS(CU_PROCESS_STATE_CHECKPOINTED, state_of(t.pid));
     resume(t.pid);
     EXPECT(answered_ok(&t, "check"));
@@ -87,8 +96,8 @@ static void aControllerKilledDuringACheckpointLeavesItToTheTarget(void) {
 static void aControllerKilledDuringALockLeavesTheTargetLocked(void) {
     load_driver();
     struct target t = start_target(NULL, "2M", NULL, NULL);
-    EXPECT(answered_ok(&t, "spin 1000"));
-    kill_after(start_child(a_controller_locks, &t.pid), 300);
+    EXPECT(answered_ok(&t, "spin 3000"));
+    kill_amid(a_controller_locks, &t.pid);
     EXPECT_IS(CU_PROCESS_STATE_LOCKED, state_of(t.pid));
     OK(cu.cuCheckpointProcessCheckpoint(t.pid, NULL));
     resume(t.pid);
