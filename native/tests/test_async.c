@@ -6,9 +6,9 @@
 
 enum { SIZE = 1 << 16 };
 
-static CUdeviceptr set_up(char **pinned, CUstream *stream) {
+static CUdeviceptr set_up_with(const char *delay, char **pinned, CUstream *stream) {
     CUdeviceptr d;
-    setenv("TORPOR_SIM_DELAY_US", "200000", 1);
+    setenv("TORPOR_SIM_DELAY_US", delay, 1);
     use_device(0);
     OK(cu.cuMemAlloc_v2(&d, SIZE));
     OK(cu.cuMemHostAlloc((void **)pinned, SIZE, 0));
@@ -16,13 +16,17 @@ static CUdeviceptr set_up(char **pinned, CUstream *stream) {
     return d;
 }
 
+static CUdeviceptr set_up(char **pinned, CUstream *stream) { return set_up_with("200000", pinned, stream); }
+/* For what must be seen before it is over. */
+static CUdeviceptr set_up_late(char **pinned, CUstream *stream) { return set_up_with("1500000", pinned, stream); }
+
 /* Reads what a copy is about to write: the very race that a missing wait is. */
 __attribute__((no_sanitize("thread"), noinline)) static char peek(const volatile char *byte) { return *byte; }
 
 static void aMissingWaitShowsOldData(void) {
     char *pinned;
     CUstream s;
-    CUdeviceptr d = set_up(&pinned, &s);
+    CUdeviceptr d = set_up_late(&pinned, &s);
     memset(pinned, 'o', SIZE);
     OK(cu.cuMemsetD8_v2(d, 'n', SIZE));
     OK(cu.cuCtxSynchronize());
@@ -35,7 +39,7 @@ static void aMissingWaitShowsOldData(void) {
 static void pinnedMemoryIsReadLate(void) {
     char *pinned, out[4];
     CUstream s;
-    CUdeviceptr d = set_up(&pinned, &s);
+    CUdeviceptr d = set_up_late(&pinned, &s);
     memset(pinned, 'a', SIZE);
     OK(cu.cuMemcpyHtoDAsync_v2(d, pinned, SIZE, s));
     OK(cu.cuMemcpyDtoH_v2(out, d, 4)); /* the NULL stream does not wait for this one */
@@ -48,7 +52,7 @@ static void pinnedMemoryIsReadLate(void) {
 static void aSmallUploadReturnsBeforeItArrives(void) {
     char *pinned, *memory = calloc(1, SIZE), out[4];
     CUstream s;
-    CUdeviceptr d = set_up(&pinned, &s);
+    CUdeviceptr d = set_up_late(&pinned, &s);
     memset(memory, 'u', SIZE);
     OK(cu.cuMemcpyHtoD_v2(d, memory, SIZE));
     memset(memory, 'x', SIZE); /* it was read */
@@ -75,7 +79,7 @@ static void aLargeUploadHasArrivedWhenItReturns(void) {
 static void aStreamThatDoesNotWaitReadsTooEarly(void) {
     char *pinned;
     CUstream s;
-    CUdeviceptr d = set_up(&pinned, &s);
+    CUdeviceptr d = set_up_late(&pinned, &s);
     OK(cu.cuMemsetD8_v2(d, 'n', SIZE));
     OK(cu.cuMemsetD8_v2(d, 'm', SIZE));
     OK(cu.cuMemcpyDtoHAsync_v2(pinned, d, SIZE, s));
@@ -114,7 +118,7 @@ static void unmappingUnderAKernelIsAnError(void) {
     CUmemAccessDesc access_all = {prop.location, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
     char *pinned;
     CUstream s;
-    set_up(&pinned, &s);
+    set_up_late(&pinned, &s);
     OK(cu.cuMemCreate(&handle, 2 << 20, &prop, 0));
     OK(cu.cuMemAddressReserve(&va, 2 << 20, 0, 0, 0));
     OK(cu.cuMemMap(va, 2 << 20, 0, handle, 0));

@@ -118,11 +118,10 @@ static void eachFreeTakesMemoryOfEitherKind(void) {
 
 static void aStreamUsesAgainWhatItHasFreed(void) {
     CUdeviceptr d, again, other;
-    int pause = 100;
     use_device(0);
     CUstream s = made_stream(), t = made_stream();
     CUmemoryPool pool = made_pool();
-    OK(cu.cuLaunchHostFunc(s, nap, &pause));
+    stop_at(s);
     OK(cu.cuMemAllocFromPoolAsync(&d, MB, pool, s));
     OK(cu.cuMemFreeAsync(d, s));
     OK(cu.cuMemAllocFromPoolAsync(&again, MB, pool, s));
@@ -133,6 +132,7 @@ static void aStreamUsesAgainWhatItHasFreed(void) {
     OK(cu.cuMemAllocFromPoolAsync(&other, MB, pool, t)); /* not before that stream is there */
     EXPECT(other != d);
     OK(cu.cuMemFreeAsync(other, t));
+    go_on = 1;
     OK(cu.cuCtxSynchronize());
     OK(cu.cuMemPoolDestroy(pool));
 }

@@ -3,10 +3,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static _Atomic int step;
+static _Atomic int step, go_on;
 static int seen_first, seen_second;
 
 static void first(void *data) { sleep_ms(100); *(int *)data = atomic_fetch_add(&step, 1) + 1; }
+static void held(void *data) { for (int i = 0; i < 20000 && !go_on; i++) sleep_ms(1); first(data); } /* the bound makes a wrong wait a failure and no hang */
 static void second(void *data) { *(int *)data = atomic_fetch_add(&step, 1) + 1; }
 static void called(CUstream stream, CUresult status, void *data) { (void)stream; *(int *)data = status == CUDA_SUCCESS; }
 
@@ -14,9 +15,10 @@ static void aStreamKeepsItsOrder(void) {
     CUstream s;
     use_device(0);
     OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
-    OK(cu.cuLaunchHostFunc(s, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(s, held, &seen_first));
     OK(cu.cuLaunchHostFunc(s, second, &seen_second));
     EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuStreamQuery(s));
+    go_on = 1;
     OK(cu.cuStreamSynchronize(s));
     OK(cu.cuStreamQuery(s));
     EXPECT_IS(1, seen_first);
@@ -31,9 +33,10 @@ static void anEventOrdersTwoStreams(void) {
     OK(cu.cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
     OK(cu.cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
     OK(cu.cuEventQuery(e));
-    OK(cu.cuLaunchHostFunc(a, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(a, held, &seen_first));
     OK(cu.cuEventRecord(e, a));
     EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuEventQuery(e));
+    go_on = 1;
     OK(cu.cuStreamWaitEvent(b, e, 0));
     OK(cu.cuLaunchHostFunc(b, second, &seen_second));
     OK(cu.cuStreamSynchronize(b));
@@ -69,10 +72,11 @@ static void nonBlockingStreamsDoNotWaitForTheNullStream(void) {
     use_device(0);
     OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
     OK(cu.cuMemAlloc_v2(&memory, 4096));
-    OK(cu.cuLaunchHostFunc(NULL, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(NULL, held, &seen_first));
     OK(cu.cuMemsetD8Async(memory, 1, 4096, s)); /* the driver may call host functions of all streams in one thread */
     OK(cu.cuStreamSynchronize(s));
     EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuStreamQuery(NULL));
+    go_on = 1;
     OK(cu.cuCtxSynchronize());
     EXPECT_IS(1, seen_first);
 }
@@ -88,8 +92,9 @@ static void *work_of_another_thread(void *context) {
 static void everyThreadHasADefaultStreamOfItsOwn(void) {
     pthread_t thread;
     CUcontext context = use_device(0);
-    OK(cu.cuLaunchHostFunc(CU_STREAM_PER_THREAD, first, &seen_first));
+    OK(cu.cuLaunchHostFunc(CU_STREAM_PER_THREAD, held, &seen_first));
     EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuStreamQuery_ptsz(NULL));
+    go_on = 1;
     pthread_create(&thread, NULL, work_of_another_thread, context);
     pthread_join(thread, NULL);
     OK(cu.cuCtxSynchronize()); /* what a thread leaves behind is done all the same */
