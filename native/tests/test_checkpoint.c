@@ -103,13 +103,13 @@ static void reservedFieldsMustBeZero(void) {
 static void aLockThatTimesOutLeavesTheProcessRunning(void) {
     load_driver();
     struct target t = start_target(NULL, "2M", NULL, NULL);
-    EXPECT(answered_ok(&t, "spin 700"));
+    EXPECT(answered_ok(&t, "spin 3000"));
     double begun = now_ms();
     EXPECT_IS(CUDA_ERROR_NOT_READY, lock_within(t.pid, 100));
-    EXPECT(now_ms() - begun >= 99 && now_ms() - begun < 600);
+    EXPECT(now_ms() - begun >= 99 && now_ms() - begun < 2500);
     EXPECT_IS(CU_PROCESS_STATE_RUNNING, state_of(t.pid));
     EXPECT(answered_ok(&t, "check"));
-    OK(lock_within(t.pid, 5000));
+    OK(lock_within(t.pid, 20000));
     OK(cu.cuCheckpointProcessUnlock(t.pid, NULL));
     EXPECT(answered_ok(&t, "check"));
     OK(finish(&t));

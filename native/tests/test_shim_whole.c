@@ -50,6 +50,7 @@ static void copy_while_watched(CUstream copies_in, CUstream looks_in, int (*copy
     OK(copy(copies_in, from));
     OK(cu.cuCtxSynchronize());
     pthread_create(&thread, NULL, watch, NULL);
+    while (!atomic_load(&look.looks)) sleep_ms(1);
     for (int round = 1; round <= ROUNDS; round++) {
         memset(from, round, BYTES);
         OK(copy(copies_in, from));
