@@ -46,6 +46,9 @@ static inline unsigned long long statistic(const char *name) {
 
 static inline unsigned long long by_engine(void) { return statistic("to_device") + statistic("to_host"); }
 
+/* Where a stream seems busy for too long, as each may on a busy machine, the driver makes the engine's copy. */
+static inline unsigned long long meant_for_engine(void) { return by_engine() + statistic("passed_busy"); }
+
 static inline unsigned long long by_driver(void) {
     static const char *const reasons[] = {"small", "shaped", "off", "aside", "capture", "pinned", "managed", "device", "host", "other", "cold", "busy"};
     unsigned long long sum = 0;
