@@ -17,7 +17,7 @@ static _Atomic size_t size;
 static size_t touched;
 static struct populating populating;
 static char file[PATH_MAX]; /* empty: anonymous */
-static int detached;        /* the file is somebody else's, and not mapped any more */
+static size_t detached;     /* how large the file is, which is somebody else's, and not mapped any more; 0: it is not */
 
 char *arena_base(void) { return base; }
 size_t arena_size(void) { return atomic_load(&size); }
@@ -40,13 +40,14 @@ size_t arena_release(void) {
 void arena_detach(void) {
     if (!*file) return;
     real_munmap(base, size);
+    detached = size;
     base = NULL;
     touched = 0;
     atomic_store(&size, 0);
-    detached = 1;
 }
 
 const char *arena_detached(void) { return detached ? file : NULL; }
+size_t arena_detached_size(void) { return detached; }
 
 void arena_done(void) {
     if (detached) *file = 0;

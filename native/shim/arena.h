@@ -18,6 +18,7 @@ void arena_done(void);     /* what was in it is needed no more */
 /* The file, if it is one, is left to whoever named it: nothing of the process refers to it, and it is never removed. */
 void arena_detach(void);
 const char *arena_detached(void); /* its name; NULL: it is not */
+size_t arena_detached_size(void);
 void arena_after_fork(void);
 
 #endif

@@ -173,7 +173,10 @@ static int find_shelf(const char *path, struct shelf *shelf, struct stored *stor
     shelf->base = arena_base();
     if (path && !left && parcel.bytes) return say_error(answer, "arena", "the process is parked in memory or a file of its own, not in %s. Nothing is lost: unpark without it.", path), 0;
     if (!left) return 1;
-    if (!stored_open(stored, path ? path : left)) return say_error(answer, "arena", "%s cannot be opened: %s. Nothing is lost: unpark with arena=PATH, where the file is now.", path ? path : left, strerror(errno)), 0;
+    if (!path) path = left;
+    enum stored_answer opened = stored_open(stored, path, arena_detached_size());
+    if (opened == STORED_NOT_THERE) return say_error(answer, "arena", "%s cannot be opened: %s. Nothing is lost: unpark with arena=PATH, where the file is now.", path, strerror(errno)), 0;
+    if (opened == STORED_OTHER) return say_error(answer, "arena", "%s is no file of the %zu bytes that were parked. Nothing is lost: unpark with arena=PATH, where that file is now.", path, arena_detached_size()), 0;
     shelf->file = stored;
     return 1;
 }

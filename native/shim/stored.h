@@ -10,7 +10,8 @@ struct stored {
     _Atomic int error; /* the first errno; ENODATA: it ends too soon. 0: none */
 };
 
-int stored_open(struct stored *stored, const char *path); /* 0: errno says why */
+enum stored_answer { STORED_OPEN, STORED_NOT_THERE /* errno says why */, STORED_OTHER /* no file, or one of another size */ };
+enum stored_answer stored_open(struct stored *stored, const char *path, size_t bytes);
 int stored_read(struct stored *stored, char *to, size_t offset, size_t bytes);
 void stored_close(struct stored *stored);
 
