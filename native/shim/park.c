@@ -60,9 +60,15 @@ void park_status(struct answer *answer) {
 
 static int begin(struct answer *answer) {
     if (!park_on()) say_error(answer, "off", "parking is off: TORPOR_PARK=0, or a driver or GPU without virtual memory management.");
-    else if (contexts_missed()) say_error(answer, "off", "parking is off: the process has had more than %d contexts at once.", MAX_CONTEXTS);
     else if (pthread_mutex_trylock(&at_work)) say_error(answer, "busy", "another command is at it: the process is %s.", state_name());
     else return 1;
+    return 0;
+}
+
+/* What was parked before comes back all the same. */
+static int begin_new(struct answer *answer) {
+    if (!park_on() || !contexts_missed()) return begin(answer);
+    say_error(answer, "off", "parking is off: the process has had more than %d contexts at once.", MAX_CONTEXTS);
     return 0;
 }
 
@@ -82,7 +88,7 @@ static int make_room(uint64_t bytes, const char *path, struct answer *answer) {
 }
 
 void park_prepare(struct answer *answer) {
-    if (!begin(answer)) return;
+    if (!begin_new(answer)) return;
     uint64_t begun = clock_ns();
     enum park_state now = atomic_load(&state);
     if (now != RUNNING) say_error(answer, "parked", "the process is parked already.");
@@ -149,7 +155,7 @@ static int park(uint64_t timeout_ms, const char *path, struct answer *answer) {
 }
 
 void park_park(uint64_t timeout_ms, const char *path, int keep, struct answer *answer) {
-    if (!begin(answer)) return;
+    if (!begin_new(answer)) return;
     if (atomic_load(&state) == PARKED_STATE) return say_error(answer, "parked", "the process is parked already."), end(PARKED_STATE);
     atomic_store(&state, PARKING);
     int parked = park(timeout_ms, path, answer);

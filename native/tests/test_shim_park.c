@@ -46,9 +46,29 @@ static void nothingIsParkedTwice(void) {
     COMMAND_FAILS("running", "unpark");
 }
 
+static void contextsMadeMeanwhileDoNotKeepItParked(void) {
+    enum { TOO_MANY = 256 }; /* with the primary one */
+    static CUcontext contexts[TOO_MANY];
+    CUdeviceptr d;
+    fresh_machine(1, "64G");
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, 4 * MIB));
+    write_pattern(d, 4 * MIB, 1);
+    COMMAND_OK("park");
+    for (int i = 0; i < TOO_MANY; i++) {
+        OK(cu.cuCtxCreate_v2(&contexts[i], 0, 0));
+        OK(cu.cuCtxPopCurrent_v2(NULL));
+    }
+    COMMAND_OK("unpark");
+    EXPECT_PATTERN(d, 4 * MIB, 1);
+    COMMAND_FAILS("off", "park");
+    COMMAND_FAILS("off", "prepare");
+}
+
 int main(void) {
     RUN(anAllocationComesBackAsItWas);
     RUN(parkedMemoryIsFree);
     RUN(nothingIsParkedTwice);
+    RUN_SIMULATED(contextsMadeMeanwhileDoNotKeepItParked, "so many contexts are much memory");
     return summary();
 }
