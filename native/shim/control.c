@@ -67,15 +67,17 @@ static int open_socket(void) {
     return -1;
 }
 
-static void send_line(int fd, const char *text, size_t length) {
+/* 0: not all of it. */
+static int send_line(int fd, const char *text, size_t length) {
     while (length) {
         ssize_t sent = send(fd, text, length, MSG_NOSIGNAL);
         struct pollfd room = {fd, POLLOUT, 0};
         if (sent < 0 && errno == EAGAIN && poll(&room, 1, 1000) == 1) continue;
-        if (sent <= 0) return; /* whoever does not read has no answer */
+        if (sent <= 0) return 0; /* whoever does not read has no answer */
         text += sent;
         length -= (size_t)sent;
     }
+    return 1;
 }
 
 static int may(int fd) {
@@ -102,14 +104,14 @@ static void welcome(void) {
     close(fd);
 }
 
-static void answer_line(int fd, char *line) {
+static int answer_line(int fd, char *line) {
     static char text[LONGEST_ANSWER];
     size_t length = command_run(line, text, sizeof text - 1);
     text[length++] = '\n';
-    send_line(fd, text, length);
+    return send_line(fd, text, length);
 }
 
-/* 0: it is gone, or it talks nonsense. */
+/* 0: it is gone, does not read, or talks nonsense. */
 static int hear(struct peer *peer) {
     static const char long_line[] = "error argument the line is too long.\n";
     ssize_t got = recv(peer->fd, peer->line + peer->length, sizeof peer->line - peer->length, 0);
@@ -119,7 +121,7 @@ static int hear(struct peer *peer) {
     for (char *end; (end = memchr(peer->line, '\n', peer->length));) {
         size_t used = (size_t)(end - peer->line) + 1;
         *end = 0;
-        answer_line(peer->fd, peer->line);
+        if (!answer_line(peer->fd, peer->line)) return 0; /* half of an answer would be taken for a part of the next */
         memmove(peer->line, peer->line + used, peer->length -= used);
     }
     if (peer->length < sizeof peer->line) return 1;

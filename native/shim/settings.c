@@ -97,7 +97,7 @@ const struct settings *settings(void) {
 
 void say(enum log_level level, const char *format, ...) {
     static const char head[] = "torpor: ";
-    char line[1024];
+    char line[4352]; /* the statistics, and more */
     va_list args;
     if (values.log < (uint64_t)level) return; /* read before anything can be said */
     memcpy(line, head, sizeof head);
