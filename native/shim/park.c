@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 enum { EXIT_SECONDS = 2 }; /* how long the end of the process waits for a command */
+enum { SHORTEST_MS = 10 };  /* for a GPU that has nothing to do, too, as threads take turns to find that out */
 
 static _Atomic int state; /* enum park_state */
 static pthread_mutex_t at_work = PTHREAD_MUTEX_INITIALIZER;
@@ -102,7 +103,7 @@ void park_prepare(struct answer *answer) {
 
 static int shut(uint64_t timeout_ms, struct answer *answer) {
     CUresult error = CUDA_SUCCESS;
-    switch (gate_close(timeout_ms * 1000000, &error)) {
+    switch (gate_close((timeout_ms > SHORTEST_MS ? timeout_ms : SHORTEST_MS) * 1000000, &error)) {
     case GATE_CLOSED: return 1;
     case GATE_CAPTURE: say_error(answer, "busy", "a stream is being captured. Try again when the capture has ended."); return 0;
     case GATE_BUSY: say_error(answer, "busy", "the GPU's work did not end within %llu ms. The process goes on.", (unsigned long long)timeout_ms); return 0;
