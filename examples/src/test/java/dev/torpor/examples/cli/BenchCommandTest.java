@@ -9,6 +9,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.torpor.contract.Machine;
 import dev.torpor.examples.Jvm;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -141,9 +142,14 @@ class BenchCommandTest {
         Process bench = new ProcessBuilder(Jvm.command(Torpor.class, words))
                 .redirectErrorStream(true)
                 .start();
-        assertThat(bench.inputReader().readLine()).startsWith("checkpoint, round 1, alone: suspend ");
+        BufferedReader said = bench.inputReader();
+        String line = said.readLine();
+        while (line != null && !line.startsWith("checkpoint, round 1")) { // the JVM may have something to say before
+            line = said.readLine();
+        }
+        assertThat(line).startsWith("checkpoint, round 1, alone: suspend ");
         bench.toHandle().destroy(); // which leaves its output open
-        assertThat(bench.inputReader().lines()).contains("- It was interrupted: what is here was measured until then.");
+        assertThat(said.lines()).contains("- It was interrupted: what is here was measured until then.");
         assertThat(bench.waitFor()).isEqualTo(128 + 15);
         assertThat(out.resolve("bench.html")).content().contains("It was interrupted");
         assertNothingIsLeft();
