@@ -172,6 +172,7 @@ class BenchCommandTest {
         bench("--", "sleep", "1").fails(ExitCode.USAGE);
         bench("--check", "true").fails(ExitCode.USAGE);
         bench("--out", "/dev/null/out").fails(ExitCode.USAGE);
+        bench("--images", "/dev/null").fails(ExitCode.USAGE);
         bench("--target", "/nowhere", "--variants", "slow").fails(ExitCode.USAGE);
     }
 }
