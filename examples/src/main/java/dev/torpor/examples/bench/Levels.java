@@ -83,8 +83,12 @@ final class Levels {
      * To disk, by CRIU. Checksums are left out, as what this is compared with makes none.
      *
      * @param cold whether all of it is to be read from the disk
+     * @throws TorporException if it cannot be
      */
     static Cycle snapshot(Cuda cuda, Criu criu, Path images, boolean cold) {
+        if (cold) {
+            SnapshotFiles.checkOnDisk(images);
+        }
         return (subject, parks) -> {
             Map<Measure, Double> measured = new EnumMap<>(Measure.class);
             try (TemporaryFolder own = TemporaryFolder.in(images)) {
