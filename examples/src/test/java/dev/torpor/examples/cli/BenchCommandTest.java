@@ -7,6 +7,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
+import dev.torpor.Shim;
 import dev.torpor.contract.Machine;
 import dev.torpor.examples.Jvm;
 import java.io.BufferedReader;
@@ -112,6 +113,41 @@ class BenchCommandTest {
                 .contains("checkpoint, round 2, alone: suspend ")
                 .doesNotContain("round 2, parked")
                 .containsPattern("\nalone .* no baseline\n");
+        assertNothingIsLeft();
+    }
+
+    @Test
+    void aCommandThatLosesTheShimIsNotMeasuredAsIfItHadIt() {
+        List<String> words = new ArrayList<>(List.of("--rounds", "1", "--variants", "alone,huge,parked"));
+        words.addAll(List.of("--ready", "^READY", "--", "env", "-u", "LD_PRELOAD", TARGET, "--memory", "1234560"));
+        Cli bench = bench(words.toArray(new String[0]));
+        assertThat(bench.code()).isNotEqualTo(ExitCode.OK.code());
+        assertThat(bench.out())
+                .contains("checkpoint, round 1, alone: suspend ")
+                .containsPattern("huge pages failed: Process \\d+ does not carry the shim\\.")
+                .containsPattern("parked failed: Process \\d+ was not parked: ");
+        assertNothingIsLeft();
+    }
+
+    @Test
+    void aCommandThatBringsTheShimAlongIsNotAlone() {
+        List<String> words =
+                new ArrayList<>(List.of("--rounds", "1", "--variants", "alone", "--ready", "^READY", "--"));
+        words.addAll(List.of("env", "LD_PRELOAD=" + Shim.extract().library(), TARGET, "--memory", "1234560"));
+        Cli bench = bench(words.toArray(new String[0]));
+        assertThat(bench.code()).isNotEqualTo(ExitCode.OK.code());
+        assertThat(bench.out()).containsPattern("alone failed: Process \\d+ carries the shim, and must not\\.");
+        assertNothingIsLeft();
+    }
+
+    /** So that it goes with the folder of its round. */
+    @Test
+    void theSocketIsInAFolderOfItsOwn() {
+        String check = "folder=$(tr '\\0' '\\n' < /proc/$TORPOR_BENCH_ID/environ | sed -n s/^TORPOR_DIR=//p);"
+                + " [ -S $folder/$TORPOR_BENCH_ID.sock ] && [ -p $folder/in ]";
+        List<String> words = new ArrayList<>(List.of("--rounds", "1", "--variants", "parked", "--ready", "^READY"));
+        words.addAll(List.of("--check", check, "--", TARGET, "--memory", "1234560"));
+        bench(words.toArray(new String[0])).succeeds();
         assertNothingIsLeft();
     }
 
