@@ -59,10 +59,11 @@ public final class ContainerWorkload implements Workload {
         try {
             begun.accept(container);
             Command.Ended ended = run(words, startLimit);
+            container.checkOpen();
             if (!ended.good()) {
                 throw new TorporException(Problem.TOOL, "podman started no container: " + ended.lastWords());
             }
-            awaitReady(name);
+            awaitReady(container);
             return container;
         } catch (RuntimeException e) {
             container.close();
@@ -70,21 +71,29 @@ public final class ContainerWorkload implements Workload {
         }
     }
 
-    private void awaitReady(String name) {
+    private void awaitReady(RunningContainer container) {
         long deadline = System.nanoTime() + startLimit.toNanos();
         while (true) {
-            Command.Ended log = run(List.of("logs", name), LIMIT);
+            boolean running = container.isRunning(); // asked first, as the log of one that has ended grows no more
+            Command.Ended log = container.log();
             if ((log.output() + log.errors()).lines().anyMatch(ready.asPredicate())) {
                 return;
             }
+            if (!running) {
+                throw silent(container, "has ended and has not said", log);
+            }
             if (System.nanoTime() > deadline) {
-                throw new TorporException(
-                        Problem.TOOL,
-                        "Container " + name + " did not say within " + startLimit.toSeconds() + " s what '" + ready
-                                + "' matches; the last it said was: " + log.lastWords());
+                throw silent(container, "did not say within " + startLimit.toSeconds() + " s", log);
             }
             LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(POLL_MILLIS));
         }
+    }
+
+    private TorporException silent(RunningContainer container, String how, Command.Ended log) {
+        return new TorporException(
+                Problem.TOOL,
+                "Container " + container.id() + " " + how + " what '" + ready + "' matches; the last it said was: "
+                        + log.lastWords());
     }
 
     private Command.Ended run(List<String> words, Duration limit) {
@@ -104,9 +113,32 @@ public final class ContainerWorkload implements Workload {
 
     private final class RunningContainer implements Subject {
         private final String name;
+        private volatile boolean closed;
 
         RunningContainer(String name) {
             this.name = name;
+        }
+
+        /** Whoever waits for it may do so while it is closed. */
+        void checkOpen() {
+            if (closed) {
+                throw new TorporException(Problem.TOOL, "Container " + name + " was removed before it was ready.");
+            }
+        }
+
+        boolean isRunning() {
+            Command.Ended status = run(List.of("container", "inspect", "--format", "{{.State.Status}}", name), LIMIT);
+            return status.good() && status.output().strip().equals("running");
+        }
+
+        Command.Ended log() {
+            Command.Ended log = run(List.of("logs", name), LIMIT);
+            checkOpen();
+            if (!log.good()) {
+                throw new TorporException(
+                        Problem.TOOL, "podman has no log of container " + name + ": " + log.lastWords());
+            }
+            return log;
         }
 
         @Override
@@ -121,7 +153,8 @@ public final class ContainerWorkload implements Workload {
 
         @Override
         public void close() {
-            Command.Ended ended = run(List.of("rm", "--force", "--ignore", "--time", "0", name), LIMIT);
+            closed = true;
+            Command.Ended ended = run(List.of("rm", "--force", "--ignore", "--volumes", "--time", "0", name), LIMIT);
             if (!ended.good()) {
                 throw new TorporException(
                         Problem.TOOL, "podman could not remove container " + name + ": " + ended.lastWords());

@@ -13,6 +13,10 @@ public enum Depth {
     /** Its container goes to disk, by podman. */
     PODMAN;
 
+    boolean isSnapshot() {
+        return this == SNAPSHOT || this == SNAPSHOT_COLD;
+    }
+
     /** As the command line has it. */
     @Override
     public String toString() {

@@ -3,6 +3,7 @@ package dev.torpor.examples.bench;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import dev.torpor.tools.Command;
+import dev.torpor.tools.ProcFs;
 import java.io.BufferedReader;
 import java.io.FileInputStream;
 import java.io.IOException;
@@ -11,17 +12,20 @@ import java.io.InputStreamReader;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,7 +35,9 @@ import org.jspecify.annotations.Nullable;
 final class DetachedProgram implements AutoCloseable {
     private static final Duration LIMIT = Duration.ofSeconds(10);
     private static final int LINES_KEPT = 1000;
+    private static final ProcFs PROC = new ProcFs();
     private static final long POLL_MILLIS = 20;
+    private static final long KILL_MILLIS = 2;
     private static final int LAST_POLLS = 25; // after its end, for what it has said before
 
     /** Both ends of both pipes are opened at once, as one of them alone would have to wait for the other. */
@@ -98,7 +104,9 @@ final class DetachedProgram implements AutoCloseable {
     private void read(InputStream said) {
         try (BufferedReader reader = new BufferedReader(new InputStreamReader(said, StandardCharsets.UTF_8))) {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
-                last = line;
+                if (!closed) { // then a shell tells that it was killed
+                    last = line;
+                }
                 while (!lines.offer(line)) {
                     lines.poll();
                 }
@@ -162,20 +170,20 @@ final class DetachedProgram implements AutoCloseable {
                         + (last.isEmpty() ? "nothing (one that writes into a pipe may have to flush it)" : last));
     }
 
+    /** A zombie has ended, though whoever has to take note of it may not have done so. */
     private boolean isAlive() {
-        return ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isPresent();
+        return PROC.startTime(pid) >= 0;
     }
 
-    /** Kills it and its descendants; whoever sleeps deeply could not end by itself. */
+    /** Kills all of its session and all descendants; whoever sleeps deeply could not end by itself. */
     @Override
     public void close() {
         closed = true;
-        ProcessHandle.of(pid).filter(this::isOurs).ifPresent(root -> {
-            List<ProcessHandle> all = new ArrayList<>(root.descendants().toList());
-            all.add(root);
-            all.forEach(ProcessHandle::destroyForcibly);
-            all.forEach(DetachedProgram::awaitEnd);
-        });
+        long deadline = System.nanoTime() + LIMIT.toNanos();
+        Set<ProcessHandle> found = new HashSet<>();
+        while (kill(found) && System.nanoTime() < deadline) {
+            LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(KILL_MILLIS));
+        }
         try {
             input.close();
             output.close();
@@ -185,27 +193,34 @@ final class DetachedProgram implements AutoCloseable {
     }
 
     /**
-     * The pid of one that has ended for good could be another's by now. The one that was started is known by its start; one that CRIU
-     * made, by the session that it leads.
+     * Whoever is forked meanwhile is found the next time. While anybody is in the session, nobody else can get its number; one that is
+     * about to make it is known by its start.
+     *
+     * @param found whom this has found before, as descendants with sessions of their own are nobody's when their parent has gone
+     * @return whether there is anybody
      */
-    private boolean isOurs(ProcessHandle process) {
-        if (process.equals(started)) {
-            return true;
-        }
-        try {
-            String text = Files.readString(Path.of("/proc", Long.toString(pid), "stat"), StandardCharsets.ISO_8859_1);
-            String[] fields = text.substring(text.lastIndexOf(')') + 2).split(" ", 5); // from the third on, see proc(5)
-            return fields[3].equals(Long.toString(pid));
-        } catch (IOException e) {
-            return false;
-        }
+    private boolean kill(Set<ProcessHandle> found) {
+        Stream.concat(
+                        PROC.processes().stream().filter(this::isInSession).map(ProcessHandle::of),
+                        Stream.of(ProcessHandle.of(pid).filter(started::equals)))
+                .flatMap(Optional::stream)
+                .forEach(member -> {
+                    found.add(member);
+                    member.descendants().forEach(found::add);
+                });
+        found.removeIf(process -> !process.isAlive() || PROC.startTime(process.pid()) < 0);
+        found.forEach(ProcessHandle::destroyForcibly);
+        return !found.isEmpty();
     }
 
-    private static void awaitEnd(ProcessHandle process) {
-        long deadline = System.nanoTime() + LIMIT.toNanos();
-        while (process.isAlive() && System.nanoTime() < deadline) {
-            LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(POLL_MILLIS));
+    /** Zombies do not count. */
+    private boolean isInSession(long process) {
+        String text = ProcFs.readFile(PROC.file(process, "stat"));
+        if (text == null) {
+            return false;
         }
+        String[] fields = text.substring(text.lastIndexOf(')') + 2).split(" ", 5); // from the third on, see proc(5)
+        return fields[3].equals(Long.toString(pid)) && !fields[0].equals("Z") && !fields[0].equals("X");
     }
 
     /** Like {@code torpor-target (process 4711)}. */

@@ -172,7 +172,7 @@ public final class Experiment {
     }
 
     private static Map<Measure, Double> cycle(Turn turn, Variant variant, Subject subject) {
-        Map<Measure, Double> measured = turn.cycle().run(subject, variant.parks());
+        Map<Measure, Double> measured = turn.cycle().run(subject, variant);
         long begin = System.nanoTime();
         if (subject.check()) {
             double answered = (System.nanoTime() - begin) / 1e9;

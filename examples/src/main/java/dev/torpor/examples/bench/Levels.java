@@ -9,6 +9,7 @@ import dev.torpor.Problem;
 import dev.torpor.ProcessInfo;
 import dev.torpor.Report;
 import dev.torpor.Resume;
+import dev.torpor.Shim;
 import dev.torpor.Suspend;
 import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
@@ -35,26 +36,27 @@ final class Levels {
     /** One suspend and one wake-up. */
     interface Cycle {
         /**
-         * @param parks whether the shim must have had a part in it
+         * @param variant by which the shim must be there or not, and must have had a part in it
          * @throws TorporException if something fails; the subject may be asleep, or gone
          */
-        Map<Measure, Double> run(Subject subject, boolean parks);
+        Map<Measure, Double> run(Subject subject, Variant variant);
     }
 
     private Levels() {}
 
     /** Within the host. */
     static Cycle checkpoint(Cuda cuda) {
-        return (subject, parks) -> {
+        return (subject, variant) -> {
             Map<Measure, Double> measured = new EnumMap<>(Measure.class);
             GpuGroup group = GpuGroup.of(gpuProcesses(cuda, subject));
             long down = System.nanoTime();
             List<Report> suspended = group.suspend(Suspend.to(Level.CHECKPOINT));
             measured.put(Measure.SUSPEND, since(down));
-            checkParked(suspended, parks);
+            checkParked(suspended, variant);
             long up = System.nanoTime();
             List<Report> resumed = group.resume(Resume.defaults());
             measured.put(Measure.TOTAL, since(up));
+            checkShim(resumed, variant);
             putSteps(measured, resumed);
             return measured;
         };
@@ -83,9 +85,13 @@ final class Levels {
      * To disk, by CRIU. Checksums are left out, as what this is compared with makes none.
      *
      * @param cold whether all of it is to be read from the disk
+     * @throws TorporException if it cannot be
      */
     static Cycle snapshot(Cuda cuda, Criu criu, Path images, boolean cold) {
-        return (subject, parks) -> {
+        if (cold) {
+            SnapshotFiles.checkOnDisk(images);
+        }
+        return (subject, variant) -> {
             Map<Measure, Double> measured = new EnumMap<>(Measure.class);
             try (TemporaryFolder own = TemporaryFolder.in(images)) {
                 Path folder = own.path().resolve("snapshot");
@@ -96,7 +102,7 @@ final class Levels {
                         folder,
                         Save.defaults().with(criu).checksums(false).durable(cold));
                 measured.put(Measure.SUSPEND, since(down));
-                checkParked(saved.processes(), parks);
+                checkParked(saved.processes(), variant);
                 Snapshot snapshot = Snapshot.open(folder);
                 SnapshotFiles files = SnapshotFiles.of(snapshot);
                 measured.put(Measure.IMAGES, (double) files.imageBytes());
@@ -108,6 +114,7 @@ final class Levels {
                 snapshot = Snapshot.open(folder);
                 SnapshotReport loaded = snapshot.load(cuda, Load.defaults().with(criu));
                 measured.put(Measure.TOTAL, since(up));
+                checkShim(loaded.processes(), variant);
                 measured.put(Measure.RUNTIME, seconds(loaded.phases(), "restore"));
                 put(measured, CriuStatistics.ofRestore(snapshot.images()));
                 putSteps(measured, loaded.processes());
@@ -118,13 +125,14 @@ final class Levels {
 
     /** A container, by podman. */
     static Cycle podman(Cuda cuda, Podman podman) {
-        return (subject, parks) -> {
+        return (subject, variant) -> {
             Map<Measure, Double> measured = new EnumMap<>(Measure.class);
             PodmanReport.Checkpoint down = podman.checkpoint(cuda, subject.id(), PodmanCheckpoint.defaults());
             measured.put(Measure.SUSPEND, seconds(down.total()));
-            checkParked(down.suspended(), parks);
+            checkParked(down.suspended(), variant);
             PodmanReport.Restore up = podman.restore(cuda, subject.id(), PodmanRestore.defaults());
             measured.put(Measure.TOTAL, seconds(up.total()));
+            checkShim(up.resumed(), variant);
             measured.put(Measure.RUNTIME, seconds(up.runtime()));
             put(measured, up.criu());
             putSteps(measured, up.resumed());
@@ -137,16 +145,29 @@ final class Levels {
         measured.put(Measure.PAGES, (double) criu.pagesRestored());
     }
 
-    private static void checkParked(List<Report> suspended, boolean parks) {
+    private static void checkParked(List<Report> suspended, Variant variant) {
         if (suspended.isEmpty()) {
             throw new TorporException(Problem.NOT_A_CUDA_PROCESS, "No process in it uses CUDA.");
         }
         for (Report report : suspended) {
-            if (parks && report.driverOnly().isPresent()) {
+            if (variant.parks() && report.driverOnly().isPresent()) {
                 throw new TorporException(
                         Problem.NO_SHIM,
                         "Process " + report.pid() + " was not parked: "
                                 + report.driverOnly().get() + ".");
+            }
+        }
+    }
+
+    /** A program may be started with the shim by others, and may lose it in a shell that empties its environment. */
+    private static void checkShim(List<Report> resumed, Variant variant) {
+        boolean wanted = variant.shim().isPresent();
+        for (Report report : resumed) {
+            if (Shim.of(report.pid()).isPresent() != wanted) {
+                throw new TorporException(
+                        Problem.NO_SHIM,
+                        "Process " + report.pid()
+                                + (wanted ? " does not carry the shim." : " carries the shim, and must not."));
             }
         }
     }

@@ -9,6 +9,7 @@ import dev.torpor.examples.cli.Torpor;
 import dev.torpor.mps.Mps;
 import dev.torpor.tools.Command;
 import dev.torpor.tools.TemporaryFolder;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -17,12 +18,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
 /** Who is there beside the process that is suspended. Each is a process of its own: this one must not hold the GPU. */
 final class Neighbours {
     private static final String MPS_PROGRAM = "nvidia-cuda-mps-control";
     private static final String MPS_FOLDER = "/usr/local/nvidia/bin";
+    private static final String READY = "READY";
     private static final Duration LIMIT = Duration.ofSeconds(60);
 
     private final Cuda cuda;
@@ -78,15 +81,34 @@ final class Neighbours {
         builder.redirectErrorStream(true);
         try {
             Process keeper = builder.start();
-            Presence presence = () -> end(keeper);
-            String line = keeper.inputReader().readLine();
-            if (line == null || !line.startsWith("READY")) {
-                presence.close();
-                throw new TorporException(Problem.TOOL, "`torpor keep` did not start: " + line);
+            String said = CompletableFuture.supplyAsync(() -> readyLine(keeper))
+                    .completeOnTimeout(
+                            "nothing within " + LIMIT.toSeconds() + " s", LIMIT.toSeconds(), TimeUnit.SECONDS)
+                    .join();
+            if (!said.startsWith(READY)) {
+                end(keeper);
+                throw new TorporException(Problem.TOOL, "`torpor keep` did not start: " + said);
             }
-            return presence;
+            return () -> end(keeper);
         } catch (IOException e) {
             throw new UncheckedIOException("`torpor keep` cannot be started", e);
+        }
+    }
+
+    /** The JVM may have something to say before; without such a line, it is the last one. */
+    private static String readyLine(Process keeper) {
+        String last = "nothing";
+        try {
+            BufferedReader said = keeper.inputReader();
+            for (String line = said.readLine(); line != null; line = said.readLine()) {
+                last = line;
+                if (line.startsWith(READY)) {
+                    return line;
+                }
+            }
+            return last;
+        } catch (IOException e) {
+            return e.toString();
         }
     }
 

@@ -6,6 +6,7 @@ import dev.torpor.ShimOptions;
 import dev.torpor.TorporException;
 import dev.torpor.examples.Sizes;
 import dev.torpor.mps.Mps;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -19,6 +20,8 @@ import java.util.regex.Pattern;
 /** A program: the one that fills device memory with a pattern, or the user's. */
 public final class ProgramWorkload implements Workload {
     private static final Duration ANSWER_LIMIT = Duration.ofMinutes(2);
+    private static final int SOCKET_NAME = 108; // sun_path, with its NUL
+    private static final int LONGEST_SOCKET = "/4194304.sock".length();
     private static final Pattern STARTED = Pattern.compile("^(READY pid=|ERROR)");
     private static final Pattern CHECKED = Pattern.compile("^(OK words=|ERROR)");
 
@@ -96,7 +99,7 @@ public final class ProgramWorkload implements Workload {
         Map<String, String> variables = new HashMap<>(environment);
         shim.ifPresent(options -> {
             putPresent(variables, "LD_PRELOAD");
-            Shim.extract().preload(variables, options);
+            Shim.extract().preload(variables, socketIn(folder, options));
         });
         DetachedProgram program = DetachedProgram.start(command, variables, folder);
         Subject subject = new RunningProgram(program, check);
@@ -111,6 +114,12 @@ public final class ProgramWorkload implements Workload {
             subject.close();
             throw e;
         }
+    }
+
+    /** The socket of one that is killed goes with the folder, unless its name would be too long for one. */
+    private static ShimOptions socketIn(Path folder, ShimOptions options) {
+        int length = folder.toString().getBytes(StandardCharsets.UTF_8).length;
+        return length + LONGEST_SOCKET < SOCKET_NAME ? options.folder(folder) : options;
     }
 
     private static void putPresent(Map<String, String> variables, String name) {

@@ -61,6 +61,11 @@ public record Protocol(List<Findings> findings, int rounds, int warmUps, Map<Str
                     "Persistence mode is not known to be on, so that a restore wants this program to have initialised CUDA: from"
                             + " the first wake-up on it held the GPU in all runs, as a keeper does.");
         }
+        if (findings.stream().anyMatch(found -> found.depth().isSnapshot() && found.isMeasured())) {
+            notes.add(
+                    "A snapshot asks the driver for its devices: from the first save on this program held the GPU in all runs, as"
+                            + " a keeper does.");
+        }
         for (Outcome outcome : findings.get(0).outcomes()) {
             notes.add(outcome.variant() + ": " + outcome.variant().about() + ".");
         }

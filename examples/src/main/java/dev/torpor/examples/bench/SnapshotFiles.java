@@ -6,11 +6,14 @@ import dev.torpor.snapshot.Manifest;
 import dev.torpor.snapshot.Manifest.StoredFile;
 import dev.torpor.snapshot.Snapshot;
 import dev.torpor.tools.Command;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -19,6 +22,8 @@ import java.util.stream.LongStream;
 /** The files of a snapshot: how large they are, and how fast they can be read. */
 final class SnapshotFiles {
     private static final Duration LIMIT = Duration.ofMinutes(10);
+    private static final Set<String> IN_MEMORY = Set.of("tmpfs", "ramfs");
+    private static final String ON_DISK = "A snapshot can be cold on a disk only: let --images name a folder on one.";
     private static final int READERS = 16;
     private static final int PIECE = 8 << 20;
 
@@ -52,9 +57,46 @@ final class SnapshotFiles {
         return files.stream().mapToLong(StoredFile::bytes).sum();
     }
 
-    /** Has the kernel forget what it holds of them; they must be on the disk already. */
+    /** @throws TorporException if files there are in memory and nowhere else */
+    static void checkOnDisk(Path folder) {
+        String type;
+        try {
+            type = Files.getFileStore(folder).type();
+        } catch (IOException e) {
+            throw new TorporException(Problem.TOOL, "The file system of " + folder + " cannot be told: " + e);
+        }
+        if (IN_MEMORY.contains(type)) {
+            throw new TorporException(
+                    Problem.TOOL, folder + " is in memory, as its file system is " + type + ". " + ON_DISK);
+        }
+    }
+
+    /**
+     * Has the kernel forget what it holds of them; they must be on the disk already.
+     *
+     * @throws TorporException if it does not
+     */
     void leavePageCache() {
-        all.forEach(file -> dd(folder.resolve(file.name()), "iflag=nocache", "count=0"));
+        Optional<Path> fincore = Command.find("fincore");
+        for (StoredFile stored : all) {
+            Path file = folder.resolve(stored.name());
+            dd(file, "iflag=nocache", "count=0");
+            fincore.ifPresent(program -> checkNotCached(program, file));
+        }
+    }
+
+    private static void checkNotCached(Path fincore, Path file) {
+        Command command =
+                Command.of(List.of(fincore.toString(), "--bytes", "--noheadings", "--output", "RES", file.toString()));
+        Command.Ended ended = command.run(LIMIT);
+        if (!ended.good()) {
+            throw new TorporException(Problem.TOOL, "'" + command + "' failed: " + ended.lastWords() + ".");
+        }
+        String cached = ended.output().strip();
+        if (!cached.equals("0")) {
+            throw new TorporException(
+                    Problem.TOOL, cached + " bytes of " + file + " stay in the page cache. " + ON_DISK);
+        }
     }
 
     /** Reads the files with device memory past the page cache; seconds, or empty if there are none. */
@@ -92,10 +134,7 @@ final class SnapshotFiles {
         Command command = Command.of(words);
         Command.Ended ended = command.run(LIMIT);
         if (!ended.good()) {
-            throw new TorporException(
-                    Problem.TOOL,
-                    "'" + command + "' failed: " + ended.lastWords() + ". A snapshot can be cold on a disk only:"
-                            + " let --images name a folder on one.");
+            throw new TorporException(Problem.TOOL, "'" + command + "' failed: " + ended.lastWords() + ". " + ON_DISK);
         }
     }
 }

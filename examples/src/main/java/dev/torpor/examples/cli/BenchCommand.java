@@ -135,6 +135,9 @@ final class BenchCommand extends DriverCommand {
     ExitCode run(Cuda cuda) throws IOException {
         checkOptions();
         makeFolder();
+        if (!Files.isDirectory(images)) {
+            throw new ParameterException(line(), "--images " + images + " is no folder");
+        }
         Map<String, String> environment = Map.of("TORPOR_LIBCUDA", cuda.library());
         Optional<Path> program = target == null ? TargetProgram.find() : Optional.of(target);
         Experiment.Plan plan =

@@ -112,6 +112,16 @@ class BenchPageTest {
     }
 
     @Example
+    void whoHeldTheGpuIsTold() {
+        Outcome alone = outcome(Variant.ALONE, 2, 0, 2.1);
+        Findings snapshot = new Findings(Depth.SNAPSHOT, "x", List.of(alone), false, true);
+        assertThat(new Protocol(List.of(some("x"), snapshot), 2, 1, Map.of()).notes())
+                .anyMatch(note -> note.contains("from the first save on"));
+        assertThat(new Protocol(List.of(some("x")), 2, 1, Map.of()).notes())
+                .noneMatch(note -> note.contains("from the first save on"));
+    }
+
+    @Example
     void partsAddUpToTheWholeAndTheContextIsThatOfTheParkedRun() {
         Findings findings = some("x");
         Map<Parts.Part, Double> alone = Parts.of(findings, findings.outcomes().get(0));

@@ -2,8 +2,10 @@ package dev.torpor.examples.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import dev.torpor.TorporException;
+import dev.torpor.tools.ProcFs;
 import dev.torpor.tools.TemporaryFolder;
 import java.time.Duration;
 import java.util.List;
@@ -18,14 +20,27 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(60)
 class DetachedProgramTest {
     private static final Pattern UP = Pattern.compile("^up$");
+    private static final Pattern NUMBER = Pattern.compile("^\\d+$");
+    private static final ProcFs PROC = new ProcFs();
     private static final Duration LIMIT = Duration.ofSeconds(50);
 
     private static DetachedProgram shell(TemporaryFolder folder, String script) {
         return DetachedProgram.start(List.of("sh", "-c", script), Map.of("WORD", "up"), folder.path());
     }
 
-    private static boolean isAlive(DetachedProgram program) {
-        return ProcessHandle.of(program.pid()).filter(ProcessHandle::isAlive).isPresent();
+    private static boolean isAlive(long pid) {
+        return PROC.startTime(pid) >= 0;
+    }
+
+    private static List<Long> session(DetachedProgram program) {
+        return PROC.processes().stream()
+                .filter(pid -> isAlive(pid) && sessionOf(pid).equals(Long.toString(program.pid())))
+                .toList();
+    }
+
+    private static String sessionOf(long pid) {
+        String stat = ProcFs.readFile(PROC.file(pid, "stat"));
+        return stat == null ? "" : stat.substring(stat.lastIndexOf(')') + 2).split(" ", 5)[3];
     }
 
     @Test
@@ -40,16 +55,45 @@ class DetachedProgramTest {
 
     @Test
     void itsChildrenEndWithIt() {
-        DetachedProgram program;
-        ProcessHandle child;
         try (TemporaryFolder folder = TemporaryFolder.make()) {
-            program = shell(folder, "sleep 1000 & echo $!; wait");
-            long pid = Long.parseLong(program.await(Pattern.compile("^\\d+$"), LIMIT));
-            child = ProcessHandle.of(pid).orElseThrow();
+            DetachedProgram program = shell(folder, "sleep 1000 & echo $!; wait");
+            long child = Long.parseLong(program.await(NUMBER, LIMIT));
             program.close();
+            assertThat(isAlive(child)).isFalse();
+            assertThat(session(program)).isEmpty();
         }
-        assertThat(isAlive(program)).isFalse();
-        assertThat(child.isAlive()).isFalse();
+    }
+
+    @Test
+    void itsChildrenEndAlsoIfItHasEndedBefore() {
+        try (TemporaryFolder folder = TemporaryFolder.make()) {
+            DetachedProgram program = shell(folder, "sleep 1000 & echo $!");
+            long child = Long.parseLong(program.await(NUMBER, LIMIT));
+            await().until(() -> !isAlive(program.pid()));
+            assertThat(isAlive(child)).isTrue();
+            program.close();
+            assertThat(isAlive(child)).isFalse();
+        }
+    }
+
+    @Test
+    void aChildWithASessionOfItsOwnEndsToo() {
+        try (TemporaryFolder folder = TemporaryFolder.make()) {
+            DetachedProgram program = shell(folder, "setsid sh -c 'echo $$; exec sleep 1000'");
+            long child = Long.parseLong(program.await(NUMBER, LIMIT));
+            program.close();
+            assertThat(isAlive(child)).isFalse();
+        }
+    }
+
+    @RepeatedTest(5)
+    void whoForksAllTheTimeEnds() {
+        try (TemporaryFolder folder = TemporaryFolder.make()) {
+            DetachedProgram program = shell(folder, "echo $WORD; while :; do sleep 1000 & sleep 0.001; done");
+            program.await(UP, LIMIT);
+            program.close();
+            assertThat(session(program)).isEmpty();
+        }
     }
 
     /** It has no session of its own yet. */
@@ -58,7 +102,7 @@ class DetachedProgramTest {
         try (TemporaryFolder folder = TemporaryFolder.make()) {
             DetachedProgram program = shell(folder, "echo $WORD; sleep 1000");
             program.close();
-            assertThat(isAlive(program)).isFalse();
+            assertThat(isAlive(program.pid())).isFalse();
         }
     }
 

@@ -7,8 +7,10 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
+import dev.torpor.Shim;
 import dev.torpor.contract.Machine;
 import dev.torpor.examples.Jvm;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -115,6 +117,41 @@ class BenchCommandTest {
     }
 
     @Test
+    void aCommandThatLosesTheShimIsNotMeasuredAsIfItHadIt() {
+        List<String> words = new ArrayList<>(List.of("--rounds", "1", "--variants", "alone,huge,parked"));
+        words.addAll(List.of("--ready", "^READY", "--", "env", "-u", "LD_PRELOAD", TARGET, "--memory", "1234560"));
+        Cli bench = bench(words.toArray(new String[0]));
+        assertThat(bench.code()).isNotEqualTo(ExitCode.OK.code());
+        assertThat(bench.out())
+                .contains("checkpoint, round 1, alone: suspend ")
+                .containsPattern("huge pages failed: Process \\d+ does not carry the shim\\.")
+                .containsPattern("parked failed: Process \\d+ was not parked: ");
+        assertNothingIsLeft();
+    }
+
+    @Test
+    void aCommandThatBringsTheShimAlongIsNotAlone() {
+        List<String> words =
+                new ArrayList<>(List.of("--rounds", "1", "--variants", "alone", "--ready", "^READY", "--"));
+        words.addAll(List.of("env", "LD_PRELOAD=" + Shim.extract().library(), TARGET, "--memory", "1234560"));
+        Cli bench = bench(words.toArray(new String[0]));
+        assertThat(bench.code()).isNotEqualTo(ExitCode.OK.code());
+        assertThat(bench.out()).containsPattern("alone failed: Process \\d+ carries the shim, and must not\\.");
+        assertNothingIsLeft();
+    }
+
+    /** So that it goes with the folder of its round. */
+    @Test
+    void theSocketIsInAFolderOfItsOwn() {
+        String check = "folder=$(tr '\\0' '\\n' < /proc/$TORPOR_BENCH_ID/environ | sed -n s/^TORPOR_DIR=//p);"
+                + " [ -S $folder/$TORPOR_BENCH_ID.sock ] && [ -p $folder/in ]";
+        List<String> words = new ArrayList<>(List.of("--rounds", "1", "--variants", "parked", "--ready", "^READY"));
+        words.addAll(List.of("--check", check, "--", TARGET, "--memory", "1234560"));
+        bench(words.toArray(new String[0])).succeeds();
+        assertNothingIsLeft();
+    }
+
+    @Test
     void aCheckThatFailsEndsItsRunAndNothingStaysAsleep() {
         Cli bench = bench(
                 "--variants",
@@ -141,9 +178,14 @@ class BenchCommandTest {
         Process bench = new ProcessBuilder(Jvm.command(Torpor.class, words))
                 .redirectErrorStream(true)
                 .start();
-        assertThat(bench.inputReader().readLine()).startsWith("checkpoint, round 1, alone: suspend ");
+        BufferedReader said = bench.inputReader();
+        String line = said.readLine();
+        while (line != null && !line.startsWith("checkpoint, round 1")) { // the JVM may have something to say before
+            line = said.readLine();
+        }
+        assertThat(line).startsWith("checkpoint, round 1, alone: suspend ");
         bench.toHandle().destroy(); // which leaves its output open
-        assertThat(bench.inputReader().lines()).contains("- It was interrupted: what is here was measured until then.");
+        assertThat(said.lines()).contains("- It was interrupted: what is here was measured until then.");
         assertThat(bench.waitFor()).isEqualTo(128 + 15);
         assertThat(out.resolve("bench.html")).content().contains("It was interrupted");
         assertNothingIsLeft();
@@ -166,6 +208,7 @@ class BenchCommandTest {
         bench("--", "sleep", "1").fails(ExitCode.USAGE);
         bench("--check", "true").fails(ExitCode.USAGE);
         bench("--out", "/dev/null/out").fails(ExitCode.USAGE);
+        bench("--images", "/dev/null").fails(ExitCode.USAGE);
         bench("--target", "/nowhere", "--variants", "slow").fails(ExitCode.USAGE);
     }
 }

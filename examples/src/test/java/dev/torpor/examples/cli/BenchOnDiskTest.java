@@ -80,6 +80,15 @@ class BenchOnDiskTest {
     }
 
     @Test
+    void aSnapshotInMemoryIsNeverCold() {
+        Programs.criu();
+        Cli bench =
+                bench("--level", "snapshot-cold", "--variants", "alone", "--target", TARGET, "--images", "/dev/shm");
+        assertThat(bench.code()).isEqualTo(ExitCode.REFUSED.code());
+        assertThat(bench.out()).contains("Skipped: /dev/shm is in memory, as its file system is tmpfs.");
+    }
+
+    @Test
     void aContainerHasTheColumnsOfTheOriginalMeasurement() throws IOException {
         Machine.assumeSimulator("a container that reaches a GPU is another's matter");
         Path folder = Files.createDirectory(directory.resolve("container"));
@@ -96,5 +105,24 @@ class BenchOnDiskTest {
             }
         }
         assertNothingIsLeft();
+    }
+
+    @Test
+    @Timeout(60) // long before it has to be ready
+    void aContainerThatEndsIsNotWaitedFor() throws IOException {
+        Machine.assumeSimulator("a container that reaches a GPU is another's matter");
+        Programs.criu();
+        Path folder = Files.createDirectory(directory.resolve("container"));
+        try (TargetContainer container = TargetContainer.start(folder, List.of())) {
+            List<String> words = new ArrayList<>(List.of("--level", "podman", "--runtime", "runc"));
+            words.addAll(List.of("--rounds", "1", "--variants", "alone", "--ready", "^READY", "--"));
+            words.addAll(container.arguments("echo no model here; exit 1"));
+            Cli bench = bench(words.toArray(new String[0]));
+            assertThat(bench.code()).isEqualTo(ExitCode.TOOL.code());
+            assertThat(bench.out())
+                    .containsPattern(
+                            "alone failed: Container torpor-bench-.* has ended and has not said what '\\^READY'")
+                    .contains("the last it said was: no model here");
+        }
     }
 }

@@ -178,7 +178,7 @@ class ErrorsTest {
     @Test
     void workThatDoesNotPauseInTime() {
         try (Target target = Target.start("--memory", "8M")) {
-            target.tell("spin 1500");
+            target.tell("spin 5000");
             assertThat(torpor("suspend", pid(target), "--timeout", "50ms")
                             .fails(ExitCode.LOCK_TIMEOUT)
                             .err())
@@ -203,8 +203,8 @@ class ErrorsTest {
     @Test
     void aDriverThatDoesNotReturn() {
         try (Target target =
-                with(new SimulatorFaults().delay("cuCheckpointProcessCheckpoint", Duration.ofMillis(1500)))) {
-            torpor("suspend", pid(target), "--step-timeout", "100ms").fails(ExitCode.UNRESPONSIVE);
+                with(new SimulatorFaults().delay("cuCheckpointProcessCheckpoint", Duration.ofSeconds(4)))) {
+            torpor("suspend", pid(target), "--step-timeout", "1s").fails(ExitCode.UNRESPONSIVE);
             await().until(() -> torpor("state", pid(target)).out(), out -> out.startsWith("checkpointed"));
             torpor("resume", pid(target)).succeeds();
             target.assertMemoryIntact();

@@ -100,7 +100,7 @@ class MpsCommandTest {
     void aStopWaitsForClientsUnlessItMayEndThem() {
         mps("start").succeeds();
         try (Target target = client()) {
-            assertThat(mps("stop", "--timeout", "200ms").fails(ExitCode.TOOL).err())
+            assertThat(mps("stop", "--timeout", "3s").fails(ExitCode.TOOL).err())
                     .contains("waits for process " + target.pid() + ":");
         }
         await().until(() -> !mps.status().running()); // it was told to go when its clients have
