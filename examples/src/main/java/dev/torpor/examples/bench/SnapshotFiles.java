@@ -17,6 +17,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.LongStream;
 
 /** The files of a snapshot: how large they are, and how fast they can be read. */
@@ -24,6 +25,8 @@ final class SnapshotFiles {
     private static final Duration LIMIT = Duration.ofMinutes(10);
     private static final Set<String> IN_MEMORY = Set.of("tmpfs", "ramfs");
     private static final String ON_DISK = "A snapshot can be cold on a disk only: let --images name a folder on one.";
+    private static final int DROPS = 50;
+    private static final Duration PAUSE = Duration.ofMillis(20);
     private static final int READERS = 16;
     private static final int PIECE = 8 << 20;
 
@@ -78,25 +81,31 @@ final class SnapshotFiles {
      */
     void leavePageCache() {
         Optional<Path> fincore = Command.find("fincore");
-        for (StoredFile stored : all) {
-            Path file = folder.resolve(stored.name());
-            dd(file, "iflag=nocache", "count=0");
-            fincore.ifPresent(program -> checkNotCached(program, file));
-        }
+        all.forEach(stored -> leavePageCache(folder.resolve(stored.name()), fincore));
     }
 
-    private static void checkNotCached(Path fincore, Path file) {
+    /** Again for a while, as a page that the kernel has in hand just now stays. */
+    private static void leavePageCache(Path file, Optional<Path> fincore) {
+        String cached = "0";
+        for (int i = 0; i < DROPS; i++) {
+            dd(file, "iflag=nocache", "count=0");
+            cached = fincore.map(program -> cachedBytes(program, file)).orElse("0");
+            if (cached.equals("0")) {
+                return;
+            }
+            LockSupport.parkNanos(PAUSE.toNanos());
+        }
+        throw new TorporException(Problem.TOOL, cached + " bytes of " + file + " stay in the page cache. " + ON_DISK);
+    }
+
+    private static String cachedBytes(Path fincore, Path file) {
         Command command =
                 Command.of(List.of(fincore.toString(), "--bytes", "--noheadings", "--output", "RES", file.toString()));
         Command.Ended ended = command.run(LIMIT);
         if (!ended.good()) {
             throw new TorporException(Problem.TOOL, "'" + command + "' failed: " + ended.lastWords() + ".");
         }
-        String cached = ended.output().strip();
-        if (!cached.equals("0")) {
-            throw new TorporException(
-                    Problem.TOOL, cached + " bytes of " + file + " stay in the page cache. " + ON_DISK);
-        }
+        return ended.output().strip();
     }
 
     /** Reads the files with device memory past the page cache; seconds, or empty if there are none. */
