@@ -364,6 +364,8 @@ public abstract class SnapshotContract extends TypedContract {
             refused("libtorpor", "nowhere", Problem.SNAPSHOT, "put that very file back");
             refused("\"format\": 1", "\"format\": 99", Problem.SNAPSHOT, "reads format 1");
             refused("{", "{{", Problem.SNAPSHOT, "damaged");
+            refused("\"processes\": [", "\"others\": [", Problem.SNAPSHOT, "damaged");
+            refused("\"format\": 1", "\"format\": {}", Problem.SNAPSHOT, "damaged");
             long held = Snapshot.open(folder()).manifest().gpus().get(0).bytes();
             refused("\"bytes\": " + held, "\"bytes\": " + (1L << 45), Problem.DEVICE_MEMORY, "are free");
             assertThat(target.isAlive()).isFalse();
@@ -445,6 +447,27 @@ public abstract class SnapshotContract extends TypedContract {
         }
     }
 
+    @Test
+    void aFolderWithoutProgramsIsRefused() throws Exception {
+        Path data = Files.createDirectory(directory.resolve("data"));
+        assumeTrue(
+                mounted(data, "mount", "-t", "tmpfs", "-o", "noexec", "none", data.toString()), "only root can mount");
+        try (Detached target = start(true)) {
+            TorporException failure = failure(
+                    Problem.SNAPSHOT,
+                    () -> Snapshot.save(
+                            cuda,
+                            target.root(),
+                            data.resolve("s"),
+                            Save.defaults().with(criu)));
+            assertThat(failure).hasMessageContaining("name a folder where programs may be run");
+            assertThat(data.resolve("s")).doesNotExist();
+            target.assertMemoryIntact();
+        } finally {
+            mounted(data, "umount", data.toString());
+        }
+    }
+
     private static boolean mounted(Path folder, String... words) throws Exception {
         return folder != null && new ProcessBuilder(words).start().waitFor() == 0;
     }
@@ -459,6 +482,12 @@ public abstract class SnapshotContract extends TypedContract {
                 assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(folder().resolve(name))))
                         .isEqualTo("rwx------");
             }
+            for (String name : List.of("manifest.json", "lock")) {
+                assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(folder().resolve(name))))
+                        .isEqualTo("rw-------");
+            }
+            assertThat(folder().toFile().list())
+                    .containsExactlyInAnyOrder("manifest.json", "lock", "criu", "device-memory-" + target.pid());
             target.assertMemoryIntact();
         }
     }
