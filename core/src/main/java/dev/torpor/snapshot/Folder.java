@@ -107,6 +107,18 @@ record Folder(Path path) {
         writeOrTell(partial(), manifest);
     }
 
+    /** Back to where what is in it is all that there is, and yet no snapshot. */
+    void unfinish() throws IOException {
+        if (isFinished()) {
+            Files.move(manifest(), partial(), StandardCopyOption.ATOMIC_MOVE);
+        }
+    }
+
+    /** As CRIU does it. */
+    void finish() throws IOException {
+        Files.move(partial(), manifest(), StandardCopyOption.ATOMIC_MOVE);
+    }
+
     /** In place of the one that finished it. */
     void writeSealed(Manifest manifest) throws IOException {
         Path next = path.resolve(MANIFEST + ".next");

@@ -2,6 +2,7 @@ package dev.torpor.contract;
 
 import static dev.torpor.Failures.names;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.torpor.DeviceMap;
@@ -28,6 +29,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -294,6 +296,85 @@ public abstract class SnapshotContract extends TypedContract {
             failure(Problem.TOOL, () -> save(target, Save.defaults(), failing));
             assertThat(folder()).doesNotExist();
             target.assertMemoryIntact();
+        }
+    }
+
+    /** It stands still until the manifest has lost its name, so that nobody can wake it, and then it is killed. */
+    @Test
+    void aProcessThatEndsWhileASaveIsUndoneIsInTheSnapshot() throws Exception {
+        try (Detached target = start(true)) {
+            Criu failing = criuThat("REAL --leave-running || exit 1; kill -STOP " + target.pid() + "; (while [ -e '"
+                    + folder() + "/manifest.json' ]; do sleep 0.02; done; kill -KILL " + target.pid() + ") &");
+            SnapshotReport down = save(target, Save.defaults(), failing);
+            assertThat(down.notes()).hasSize(1);
+            assertThat(down.notes().get(0)).contains("could not dump process");
+            target.awaitEnd();
+            assertThat(Snapshot.open(folder()).verify()).isPositive();
+            load();
+            target.assertMemoryIntact();
+        }
+    }
+
+    /** The shim cannot follow the link, so it cannot be woken until that is undone. */
+    @Test
+    void whatCannotBeWokenKeepsItsFolder() throws Exception {
+        try (Detached target = start(true)) {
+            String memory = "'" + folder() + "/device-memory-" + target.pid() + "/memory'";
+            String elsewhere = "'" + directory + "/elsewhere'";
+            Criu failing = criuThat(
+                    "REAL --leave-running; mv " + memory + " " + elsewhere + "; ln -s " + elsewhere + " " + memory);
+            assertThat(failure(Problem.TOOL, () -> save(target, Save.defaults(), failing)))
+                    .hasMessageContaining("Undoing it failed too")
+                    .hasMessageContaining("Keep " + folder());
+            assertThat(folder().resolve("manifest.json")).doesNotExist();
+            assertThat(folder().resolve("manifest.json.partial")).exists();
+            Path file = folder().resolve("device-memory-" + target.pid()).resolve("memory");
+            Files.delete(file);
+            Files.move(directory.resolve("elsewhere"), file);
+            cuda.process(target.pid()).resume();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void whereCriuKillsOneOfTwoTheOtherRunsOn() throws Exception {
+        try (Detached target = Detached.startWithChild(directory, shim(), "--memory", SIZE)) {
+            long child = awaitChild(target);
+            Criu killing = criuThat("kill -KILL " + child);
+            assertThat(failure(Problem.TOOL, () -> save(target, Save.defaults(), killing)))
+                    .hasMessageEndingWith(" Process " + child + " has ended.");
+            assertThat(folder()).doesNotExist();
+            assertThat(cuda.process(target.pid()).state()).isEqualTo(ProcessState.RUNNING);
+            target.assertMemoryIntact();
+            ProcessHandle.of(target.pid()).orElseThrow().children().forEach(ProcessHandle::destroy);
+        }
+    }
+
+    /** Until it can be suspended. */
+    private long awaitChild(Detached target) {
+        List<Long> found = new ArrayList<>();
+        await().atMost(Duration.ofSeconds(30)).until(() -> {
+            ProcessHandle.of(target.pid())
+                    .orElseThrow()
+                    .children()
+                    .map(ProcessHandle::pid)
+                    .forEach(pid -> {
+                        if (isSaved(pid)) {
+                            found.add(pid);
+                        }
+                    });
+            return !found.isEmpty();
+        });
+        return found.get(0);
+    }
+
+    private boolean isSaved(long pid) {
+        try {
+            GpuProcess process = cuda.process(pid);
+            return process.state().equals(ProcessState.RUNNING)
+                    && process.deviceMemory().values().stream().anyMatch(bytes -> bytes >= 64 << 20);
+        } catch (TorporException e) {
+            return false;
         }
     }
 
