@@ -114,7 +114,8 @@ public final class Criu {
      * {@code /proc} when this returns, so that a restore finds their pids free; for a parent that does not wait for its children, that is
      * given up after 10 s.
      *
-     * <p>A CRIU that takes longer than {@link CriuDump#limit} is killed. The processes then run on, unless it was just ending them.
+     * <p>CRIU has a session of its own and ignores SIGINT, SIGHUP and SIGTERM. One that takes longer than {@link CriuDump#limit} is killed.
+     * The processes then run on, unless it was just ending them or had its own code in one of them.
      *
      * @param pid of the process
      * @param images the folder; made if its parent is there. What an earlier dump has left in it is written over.
@@ -176,8 +177,11 @@ public final class Criu {
             words.addAll(List.of("--log-file", log, "--libdir", plugins.path().toString()));
             words.addAll(more);
             words.addAll(options.told.words());
-            Ended ended =
-                    Command.of(words).environment(environment(plugins.path())).run(options.limit());
+            Command command = Command.of(words).environment(environment(plugins.path()));
+            if (options instanceof CriuDump) {
+                command.shielded(); // a restore may need the terminal's session, for shellJob
+            }
+            Ended ended = command.run(options.limit());
             if (!ended.good()) {
                 throw new CriuTrouble(folder.resolve(log), ended, options.limit(), breakpoints);
             }

@@ -4,13 +4,10 @@ import dev.torpor.tools.Arguments;
 
 /** Options of {@link Criu#dump}. */
 public final class CriuDump extends CriuOptions<CriuDump> {
-    private static final CriuDump DEFAULT = new CriuDump(Arguments.NONE, false);
+    private static final CriuDump DEFAULT = new CriuDump(Arguments.NONE);
 
-    private final boolean leavesRunning;
-
-    private CriuDump(Arguments told, boolean leavesRunning) {
+    private CriuDump(Arguments told) {
         super(told);
-        this.leavesRunning = leavesRunning;
     }
 
     /** The processes end, nothing special is in them, and CRIU has 10 min. */
@@ -20,12 +17,12 @@ public final class CriuDump extends CriuOptions<CriuDump> {
 
     @Override
     CriuDump with(Arguments changed) {
-        return new CriuDump(changed, leavesRunning);
+        return new CriuDump(changed);
     }
 
     /** The processes run on ({@code --leave-running}), beside images that they no longer agree with. */
     public CriuDump leaveRunning() {
-        return new CriuDump(told.with("--leave-running"), true);
+        return with("--leave-running");
     }
 
     /** With files that have no name any more but other links ({@code --link-remap}): CRIU gives them one until the restore. */
@@ -45,7 +42,8 @@ public final class CriuDump extends CriuOptions<CriuDump> {
         return with("--ghost-limit", Long.toString(bytes));
     }
 
-    boolean leavesRunning() {
-        return leavesRunning;
+    /** Whether the processes run on, whichever way that was asked for. */
+    public boolean leavesRunning() {
+        return told.words().contains("--leave-running") || told.words().contains("-R");
     }
 }

@@ -21,6 +21,9 @@ final class CriuLog {
 
     /** Parts of CRIU's messages, with what to do. The first that is found counts. */
     private static final List<Map.Entry<String, String>> ADVICE = List.of(
+            Map.entry(
+                    "hsperfdata",
+                    "Start the JVM with -XX:+PerfDisableSharedMem: every other JVM deletes this file of one that is gone."),
             Map.entry("Connected TCP socket", "Ask for tcpEstablished, in the dump and in the restore."),
             Map.entry(
                     "Can't get 1:16 opt",

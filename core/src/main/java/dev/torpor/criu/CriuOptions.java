@@ -69,7 +69,7 @@ public abstract sealed class CriuOptions<T extends CriuOptions<T>> permits CriuD
     }
 
     /**
-     * After how long CRIU is killed.
+     * After how long CRIU is killed. A last resort: a kill in the middle of a dump may cost the process, while CRIU has its own code in it.
      *
      * @param time more than 0, up to 365 days; default 10 min
      */

@@ -1,10 +1,12 @@
 package dev.torpor.mps;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Locale;
 import java.util.OptionalLong;
 import java.util.regex.Pattern;
@@ -21,6 +23,7 @@ public record MpsStatus(State state, OptionalLong pid, String reason) {
     static final String PID_FILE = ControlProgram.NAME + ".pid";
     static final String CONTROL = "control";
 
+    private static final int LONGEST = 32;
     private static final Pattern PID = Pattern.compile("[1-9]\\d{0,6}"); // PID_MAX_LIMIT is 4194304
 
     /** Whether there is a daemon. */
@@ -50,7 +53,10 @@ public record MpsStatus(State state, OptionalLong pid, String reason) {
         Path file = pipe.resolve(PID_FILE);
         String text;
         try {
-            text = Files.readString(file, StandardCharsets.ISO_8859_1).strip();
+            if (!Files.readAttributes(file, BasicFileAttributes.class).isRegularFile()) {
+                return without(State.STALE, file + " is no regular file"); // a pipe would have to be waited for
+            }
+            text = start(file).strip();
         } catch (AccessDeniedException e) {
             return without(State.UNREACHABLE, file + " may not be read by this user");
         } catch (IOException e) {
@@ -60,6 +66,12 @@ public record MpsStatus(State state, OptionalLong pid, String reason) {
             return without(State.STALE, file + " holds no process id");
         }
         return of(pipe, file, Long.parseLong(text));
+    }
+
+    private static String start(Path file) throws IOException {
+        try (InputStream from = Files.newInputStream(file)) {
+            return new String(from.readNBytes(LONGEST), StandardCharsets.ISO_8859_1);
+        }
     }
 
     private static MpsStatus of(Path pipe, Path file, long pid) {

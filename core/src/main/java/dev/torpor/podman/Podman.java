@@ -13,6 +13,7 @@ import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
 import dev.torpor.driver.CudaResult;
 import dev.torpor.tools.Command;
+import dev.torpor.tools.Living;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -150,8 +151,9 @@ public final class Podman {
     private static TorporException woken(RuntimeException failure, List<GpuProcess> awake, Resume options) {
         String end;
         try {
-            GpuGroup.of(awake).resume(options);
-            end = " Its GPU processes run again.";
+            List<GpuProcess> there = Living.of(awake);
+            together(there, group -> group.resume(options));
+            end = (there.isEmpty() ? "" : " Its GPU processes run again.") + Living.others(awake);
         } catch (TorporException e) {
             end = " Its GPU processes could not be resumed: " + e.getMessage();
         }

@@ -21,6 +21,7 @@ final class Finish {
 
     static Path script(Folder folder) {
         Path script = folder.images().resolve("finish");
+        String why;
         try {
             Files.writeString(script, text(folder));
             Files.setPosixFilePermissions(script, PosixFilePermissions.fromString("rwx------"));
@@ -29,10 +30,13 @@ final class Finish {
             if (ended.good()) {
                 return script;
             }
-            throw cannot(script, ended.lastWords());
+            why = ended.lastWords();
         } catch (IOException e) {
-            throw cannot(script, e.toString());
+            why = e.toString();
+        } catch (TorporException e) { // where no program may be run
+            why = String.valueOf(e.getMessage());
         }
+        throw cannot(script, why);
     }
 
     private static TorporException cannot(Path script, String why) {

@@ -2,11 +2,12 @@ package dev.torpor.snapshot;
 
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
-import com.google.gson.JsonParseException;
+import com.google.gson.JsonObject;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import dev.torpor.tools.TemporaryFolder;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
@@ -17,7 +18,9 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 
@@ -31,6 +34,9 @@ record Folder(Path path) {
     private static final String IMAGES = "criu";
     private static final String DEVICE_MEMORY = "device-memory";
     private static final String LOCK = "lock";
+    /** Real paths. Closing a file gives up all locks that this process has on it, so whoever comes second may not even open it. */
+    private static final Set<Path> BUSY = ConcurrentHashMap.newKeySet();
+
     private static final Gson GSON =
             new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
 
@@ -44,7 +50,7 @@ record Folder(Path path) {
         try {
             Files.createDirectory(folder.path, PosixFilePermissions.asFileAttribute(mode("rwx--x--x")));
             Files.createDirectory(folder.images(), PosixFilePermissions.asFileAttribute(mode("rwx------")));
-            Files.createFile(folder.path.resolve(LOCK));
+            create(folder.path.resolve(LOCK));
             return folder;
         } catch (IOException e) {
             throw new TorporException(
@@ -98,51 +104,76 @@ record Folder(Path path) {
 
     /** Before anything that matters is in the folder. */
     void writePartial(Manifest manifest) {
-        write(manifest, partial());
+        writeOrTell(partial(), manifest);
+    }
+
+    /** Back to where what is in it is all that there is, and yet no snapshot. */
+    void unfinish() throws IOException {
+        if (isFinished()) {
+            Files.move(manifest(), partial(), StandardCopyOption.ATOMIC_MOVE);
+        }
+    }
+
+    /** As CRIU does it. */
+    void finish() throws IOException {
+        Files.move(partial(), manifest(), StandardCopyOption.ATOMIC_MOVE);
     }
 
     /** In place of the one that finished it. */
     void writeSealed(Manifest manifest) throws IOException {
         Path next = path.resolve(MANIFEST + ".next");
-        Files.writeString(next, GSON.toJson(manifest));
-        force(next);
+        write(next, manifest);
         Files.move(next, manifest(), StandardCopyOption.ATOMIC_MOVE);
     }
 
-    private static void write(Manifest manifest, Path file) {
+    private static void writeOrTell(Path file, Manifest manifest) {
         try {
-            Files.writeString(file, GSON.toJson(manifest));
-            force(file);
+            write(file, manifest);
         } catch (IOException e) {
             throw new TorporException(
                     Problem.SNAPSHOT, file + " cannot be written (" + e + "): make room, or name another folder.");
         }
     }
 
+    private static void write(Path file, Manifest manifest) throws IOException {
+        Files.deleteIfExists(file);
+        create(file);
+        Files.writeString(file, GSON.toJson(manifest));
+        force(file);
+    }
+
+    private static void create(Path file) throws IOException {
+        Files.createFile(file, PosixFilePermissions.asFileAttribute(mode("rw-------")));
+    }
+
+    /** Also for a caller who is interrupted, which would close a channel. */
     static void force(Path file) throws IOException {
-        try (FileChannel open = FileChannel.open(file, StandardOpenOption.READ)) {
-            open.force(true);
+        try (RandomAccessFile open = new RandomAccessFile(file.toFile(), "r")) {
+            open.getFD().sync();
         }
     }
 
     /** @throws TorporException {@link Problem#SNAPSHOT} if there is no finished snapshot, or one of another version */
     Manifest read() {
+        int format;
         try {
-            Manifest manifest = GSON.fromJson(Files.readString(manifest()), Manifest.class);
-            if (manifest != null && manifest.format() == Manifest.FORMAT) {
+            JsonObject json = Objects.requireNonNull(GSON.fromJson(Files.readString(manifest()), JsonObject.class));
+            format = json.has("format") ? json.get("format").getAsInt() : 0;
+            if (format == Manifest.FORMAT) { // only then the rest means what it does here
+                Manifest manifest = Objects.requireNonNull(GSON.fromJson(json, Manifest.class));
+                Objects.requireNonNull(manifest.driver());
                 return manifest;
             }
-            int format = manifest == null ? 0 : manifest.format();
-            throw new TorporException(
-                    Problem.SNAPSHOT,
-                    manifest() + " has format " + format + ", and this version reads format " + Manifest.FORMAT
-                            + ": use the version that made it.");
         } catch (NoSuchFileException e) {
             throw new TorporException(Problem.SNAPSHOT, unfinished());
-        } catch (IOException | JsonParseException | NullPointerException e) {
+        } catch (IOException | RuntimeException e) {
             throw new TorporException(
                     Problem.SNAPSHOT, manifest() + " cannot be read (" + e + "): the snapshot is damaged.");
         }
+        throw new TorporException(
+                Problem.SNAPSHOT,
+                manifest() + " has format " + format + ", and this version reads format " + Manifest.FORMAT
+                        + ": use the version that made it.");
     }
 
     private String unfinished() {
@@ -173,6 +204,31 @@ record Folder(Path path) {
      * @throws TorporException {@link Problem#SNAPSHOT} if somebody is at it already
      */
     <T> T alone(Supplier<T> work) {
+        Path real = real();
+        if (!BUSY.add(real)) {
+            throw busy();
+        }
+        try {
+            return locking(work);
+        } finally {
+            BUSY.remove(real);
+        }
+    }
+
+    private Path real() {
+        try {
+            return path.toRealPath();
+        } catch (IOException e) {
+            return path;
+        }
+    }
+
+    private TorporException busy() {
+        return new TorporException(
+                Problem.SNAPSHOT, "Somebody else works with " + path + " right now: wait until that is done.");
+    }
+
+    private <T> T locking(Supplier<T> work) {
         FileChannel channel;
         try {
             channel = FileChannel.open(path.resolve(LOCK), StandardOpenOption.WRITE);
@@ -181,8 +237,7 @@ record Folder(Path path) {
         }
         try {
             if (!locked(channel)) {
-                throw new TorporException(
-                        Problem.SNAPSHOT, "Somebody else works with " + path + " right now: wait until that is done.");
+                throw busy();
             }
             return work.get();
         } finally {

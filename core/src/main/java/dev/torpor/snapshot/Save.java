@@ -47,9 +47,17 @@ public final class Save {
         return new Save(dump, criu, lockTimeout, parking, true, checksums, durable);
     }
 
-    /** What CRIU is told besides; whether the processes are left running is not its to say. */
+    /**
+     * What CRIU is told besides.
+     *
+     * @throws IllegalArgumentException if CRIU is told to leave the processes running: they would sleep on; use {@link #leaveRunning}
+     */
     public Save criu(CriuDump options) {
-        return new Save(Objects.requireNonNull(options), criu, lockTimeout, parking, leavesRunning, checksums, durable);
+        if (options.leavesRunning()) {
+            throw new IllegalArgumentException(
+                    "a CRIU that leaves the processes running leaves them asleep: use Save.leaveRunning()");
+        }
+        return new Save(options, criu, lockTimeout, parking, leavesRunning, checksums, durable);
     }
 
     /** Which CRIU. Default: {@link Criu#find}. */

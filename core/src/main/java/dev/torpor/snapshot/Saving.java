@@ -23,10 +23,12 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Collectors;
 
 /** One save: everything is looked at, the processes are suspended, CRIU dumps them, the manifest is completed. */
 final class Saving {
-    private static final Duration DYING = Duration.ofSeconds(1);
+    private static final Duration DYING = Duration.ofSeconds(30);
+    private static final Duration UNTOUCHED = Duration.ofSeconds(1); // CRIU has told who is to die when it ends
     private static final Duration POLL = Duration.ofMillis(5);
 
     private final Cuda cuda;
@@ -107,22 +109,28 @@ final class Saving {
             criu.dump(tree.pids().get(0), folder.images(), options.dump().actionScript(script));
             timeline.end("dump", OptionalLong.of(bytes(folder.images())));
         } catch (RuntimeException e) {
-            if (folder.isFinished() && endsSoon()) {
-                notes.add(String.valueOf(e.getMessage())); // all of it is there, and the processes have ended
-                return;
+            if (!folder.isFinished() || !endsSoon()) {
+                undo(folder, manifest, e);
             }
-            throw undone(folder, manifest, e);
+            notes.add(String.valueOf(e.getMessage())); // all of it is there, and the processes have ended
         }
     }
 
-    /** A process that is being killed takes a moment; what is left of it, until its parent has waited for it, is nothing to go back to. */
+    /**
+     * A process that is being killed takes a moment, and longer with much memory; what is left of it, until its parent has waited for it, is
+     * nothing to go back to.
+     */
     private boolean endsSoon() {
-        long deadline = System.nanoTime() + DYING.toNanos();
+        long start = System.nanoTime();
         long root = tree.pids().get(0);
-        while (Host.PROC.startTime(root) >= 0 && System.nanoTime() < deadline) {
+        while (Host.PROC.startTime(root) >= 0) {
+            Duration patience = Host.PROC.ends(root) ? DYING : UNTOUCHED;
+            if (System.nanoTime() - start >= patience.toNanos()) {
+                return false;
+            }
             LockSupport.parkNanos(POLL.toNanos());
         }
-        return Host.PROC.startTime(root) < 0;
+        return true;
     }
 
     private List<Report> suspended(Folder folder, Manifest manifest) {
@@ -180,25 +188,65 @@ final class Saving {
         }
     }
 
-    /** The folder goes, unless memory of a process is left in it. */
-    private RuntimeException undone(Folder folder, Manifest manifest, RuntimeException failure) {
+    /**
+     * The folder goes when the processes are awake, as their memory is in it until then. Where all images are written and the processes
+     * have ended after all, the snapshot is what there is, and this returns.
+     */
+    private void undo(Folder folder, Manifest manifest, RuntimeException failure) {
+        boolean complete = folder.isFinished();
+        String trouble = "";
         try {
-            Files.deleteIfExists(folder.manifest());
+            folder.unfinish();
             Waking.all(tree.gpu(), before, folder, manifest);
         } catch (RuntimeException | IOException e) {
-            return new TorporException(
-                    failure instanceof TorporException known ? known.problem() : Problem.SNAPSHOT,
-                    failure.getMessage() + " Undoing it failed too: " + e.getMessage() + " Keep " + folder.path()
+            trouble = " Undoing it failed too: " + e.getMessage();
+        }
+        List<Long> ended = tree.pids().stream().filter(Host.PROC::ends).toList();
+        if (complete && !ended.isEmpty() && finished(folder)) {
+            if (ended.size() == tree.pids().size()) {
+                return;
+            }
+            throw told(
+                    failure,
+                    trouble + dead(ended) + " The snapshot in " + folder.path() + " is complete all the same.");
+        }
+        if (!trouble.isEmpty()) {
+            throw told(
+                    failure,
+                    trouble + dead(ended) + " Keep " + folder.path()
                             + ", as memory of the process may be in it, and resume the process before you delete it.");
         }
         folder.delete();
-        return failure;
+        throw ended.isEmpty() ? failure : told(failure, dead(ended));
+    }
+
+    private static boolean finished(Folder folder) {
+        try {
+            folder.finish();
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private static String dead(List<Long> ended) {
+        return ended.stream().map(pid -> " Process " + pid + " has ended.").collect(Collectors.joining());
+    }
+
+    private static TorporException told(RuntimeException failure, String more) {
+        return new TorporException(
+                failure instanceof TorporException known ? known.problem() : Problem.SNAPSHOT,
+                failure.getMessage() + more);
     }
 
     private void goOn(Folder folder, Manifest manifest) {
         try {
             Waking.all(tree.gpu(), before, folder, manifest);
             timeline.end("resume", OptionalLong.of(storedBytes(folder, manifest)));
+            List<Long> ended = tree.pids().stream().filter(Host.PROC::ends).toList();
+            if (!ended.isEmpty()) {
+                notes.add(dead(ended).strip());
+            }
         } catch (TorporException e) {
             throw new TorporException(
                     e.problem(), e.getMessage() + " The snapshot in " + folder.path() + " is complete all the same.");

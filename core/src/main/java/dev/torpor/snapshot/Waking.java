@@ -4,7 +4,9 @@ import dev.torpor.GpuGroup;
 import dev.torpor.GpuProcess;
 import dev.torpor.ProcessState;
 import dev.torpor.Resume;
+import dev.torpor.TorporException;
 import dev.torpor.snapshot.Manifest.Member;
+import dev.torpor.tools.Living;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -12,8 +14,21 @@ import java.util.List;
 final class Waking {
     private Waking() {}
 
-    /** Whatever the states in which they are now; one that is there already stays. */
+    /** Whatever the states in which they are now; one that is there already stays, and one that has ended is left out. */
     static void all(List<GpuProcess> processes, Description before, Folder folder, Manifest manifest) {
+        List<GpuProcess> there = Living.of(processes);
+        try {
+            wake(there, before, folder, manifest);
+        } catch (TorporException e) {
+            List<GpuProcess> left = Living.of(there);
+            if (left.size() == there.size()) {
+                throw e;
+            }
+            all(left, before, folder, manifest); // one that has ended meanwhile was in their way
+        }
+    }
+
+    private static void wake(List<GpuProcess> processes, Description before, Folder folder, Manifest manifest) {
         List<GpuProcess> ran = new ArrayList<>();
         for (GpuProcess process : processes) {
             ProcessState was = before.stateBefore(process);

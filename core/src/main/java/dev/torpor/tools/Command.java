@@ -23,10 +23,18 @@ import java.util.concurrent.TimeUnit;
 public final class Command {
     private static final int LONGEST_OUTPUT = 16 << 20;
 
+    private static final Duration KILLING = Duration.ofSeconds(1);
+    private static final Duration POLL = Duration.ofMillis(5);
+    private static final List<String> SHIELD =
+            List.of("setsid", "/bin/sh", "-c", "trap '' INT HUP TERM; exec \"$0\" \"$@\"");
+    private static final ProcFs PROC = new ProcFs();
+
+    private final List<String> words;
     private final ProcessBuilder builder;
     private String input = "";
 
     private Command(List<String> words) {
+        this.words = List.copyOf(words);
         builder = new ProcessBuilder(new ArrayList<>(words));
     }
 
@@ -55,6 +63,18 @@ public final class Command {
         return this;
     }
 
+    /**
+     * In a session of its own, and with the signals ignored that end this process: Ctrl-C at the terminal is not meant for a program that
+     * has others' processes in its hands.
+     */
+    public Command shielded() {
+        List<String> shielded =
+                new ArrayList<>(SHIELD); // setsid does not fork, as no child of a JVM leads a process group
+        shielded.addAll(words);
+        builder.command(shielded);
+        return this;
+    }
+
     /** What it reads. Default: nothing. */
     public Command input(String text) {
         input = text;
@@ -75,7 +95,7 @@ public final class Command {
                 Process process = start(said, errors);
                 boolean inTime = await(process, limit);
                 if (!inTime) {
-                    process.descendants().forEach(ProcessHandle::destroyForcibly);
+                    killDescendants(process);
                     process.destroyForcibly();
                     await(process, Duration.ofDays(1));
                 }
@@ -107,6 +127,18 @@ public final class Command {
         return process;
     }
 
+    /** While it lives it can start others, which would be found no more when it is gone. */
+    private static void killDescendants(Process process) {
+        long deadline = System.nanoTime() + KILLING.toNanos();
+        List<ProcessHandle> found;
+        do {
+            found = process.descendants()
+                    .filter(one -> PROC.startTime(one.pid()) >= 0) // no zombie
+                    .toList();
+            found.forEach(ProcessHandle::destroyForcibly);
+        } while (!found.isEmpty() && System.nanoTime() < deadline && !await(process, POLL));
+    }
+
     private static boolean await(Process process, Duration limit) {
         long deadline = System.nanoTime() + limit.toNanos();
         boolean interrupted = false;
@@ -132,13 +164,13 @@ public final class Command {
     }
 
     private String name() {
-        return builder.command().get(0);
+        return words.get(0);
     }
 
     /** Like {@code criu dump -t 4711}. */
     @Override
     public String toString() {
-        return String.join(" ", builder.command());
+        return String.join(" ", words);
     }
 
     /**

@@ -17,6 +17,7 @@ public final class ProcFs {
     private static final int PAGE_BYTES = 4096; // x86-64
     private static final int STATE = 0; // fields of /proc/PID/stat, counted from behind the command
     private static final int START_TIME = 19;
+    private static final long SIGKILL = 1L << 8; // signal 9, in a set that begins with signal 1
     private static final int BUFFER_BYTES = 4096;
 
     private final String root;
@@ -36,6 +37,24 @@ public final class ProcFs {
         return fields == null || fields[STATE].equals("Z") || fields[STATE].equals("X")
                 ? -1
                 : Long.parseLong(fields[START_TIME]);
+    }
+
+    /** Whether it has ended or is about to: it was sent SIGKILL, or has given its memory back. A large one takes seconds for that. */
+    public boolean ends(long pid) {
+        String status = read(pid, "status");
+        String state = status == null ? null : line(status, "State:");
+        return status == null
+                || state == null
+                || state.startsWith("Z")
+                || state.startsWith("X")
+                || hasKill(status, "SigPnd:")
+                || hasKill(status, "ShdPnd:")
+                || line(status, "VmRSS:") == null;
+    }
+
+    private static boolean hasKill(String status, String pending) {
+        String signals = line(status, pending);
+        return signals != null && (Long.parseUnsignedLong(signals, 16) & SIGKILL) != 0;
     }
 
     private String @Nullable [] stat(long pid) {

@@ -60,6 +60,11 @@ public final class Detached implements AutoCloseable {
                 options); // a shell gives such a one no input of its own
     }
 
+    /** Starts one with another of its kind as its child, which nobody talks to. */
+    public static Detached startWithChild(Path folder, Map<String, String> environment, String... options) {
+        return start(folder, "sleep 600 | \"$@\" >/dev/null & exec \"$@\"", environment, options);
+    }
+
     /** Starts one as a child of somebody who never waits for it. */
     public static Detached startUnawaited(Path folder, Map<String, String> environment, String... options) {
         return start(folder, "setsid \"$@\" <&3 & exec sleep 600", environment, options);

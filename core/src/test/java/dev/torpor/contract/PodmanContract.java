@@ -169,6 +169,24 @@ public abstract class PodmanContract extends TypedContract {
     }
 
     @Test
+    void oneThatCriuHasKilledIsNamed() throws IOException {
+        Path failing = Files.writeString(
+                directory.resolve("criu"),
+                "#!/bin/sh\n[ $1 != swrk ] || [ ! -e " + directory + "/kill ] || { kill -9 $(cat " + directory
+                        + "/kill); exit 3; }\nexec " + Programs.criu().program() + " \"$@\"\n");
+        Files.setPosixFilePermissions(failing, PosixFilePermissions.fromString("rwx------"));
+        try (TargetContainer container = start()) {
+            long pid = gpuProcess(container).pid();
+            Files.writeString(directory.resolve("kill"), Long.toString(pid));
+            Podman podman = container.podman().criu(Criu.at(failing));
+
+            assertThat(failure(
+                            Problem.TOOL, () -> podman.checkpoint(cuda, container.name(), PodmanCheckpoint.defaults())))
+                    .hasMessageEndingWith(" Process " + pid + " has ended.");
+        }
+    }
+
+    @Test
     void whatCannotBeDoneIsSaidBeforeAnythingIs() throws IOException {
         try (TargetContainer container = start()) {
             Podman podman = container.podman();

@@ -2,6 +2,7 @@ package dev.torpor.contract;
 
 import static dev.torpor.Failures.names;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.torpor.DeviceMap;
@@ -28,6 +29,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -208,14 +210,15 @@ public abstract class SnapshotContract extends TypedContract {
 
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
-    void whereCriuFailsTheProcessGoesOn(boolean shim) {
+    void whereCriuFailsTheProcessGoesOn(boolean shim) throws Exception {
         try (Detached target = start(shim)) {
             CriuDump wrong = CriuDump.defaults().arguments("--no-such-option");
             failure(Problem.TOOL, () -> save(target, Save.defaults().criu(wrong)));
             assertThat(folder()).doesNotExist();
             target.assertMemoryIntact();
-            CriuDump hasty = CriuDump.defaults().limit(Duration.ofMillis(1));
-            failure(Problem.TOOL, () -> save(target, Save.defaults().criu(hasty)));
+            CriuDump hasty = CriuDump.defaults().limit(Duration.ofMillis(500));
+            Criu idle = criuThat("exec sleep 600"); // a real one may be killed while it has the process in its hands
+            failure(Problem.TOOL, () -> save(target, Save.defaults().criu(hasty), idle));
             assertThat(folder()).doesNotExist();
             target.assertMemoryIntact();
             save(target, Save.defaults());
@@ -296,10 +299,89 @@ public abstract class SnapshotContract extends TypedContract {
         }
     }
 
+    /** It stands still until the manifest has lost its name, so that nobody can wake it, and then it is killed. */
+    @Test
+    void aProcessThatEndsWhileASaveIsUndoneIsInTheSnapshot() throws Exception {
+        try (Detached target = start(true)) {
+            Criu failing = criuThat("REAL --leave-running || exit 1; kill -STOP " + target.pid() + "; (while [ -e '"
+                    + folder() + "/manifest.json' ]; do sleep 0.02; done; kill -KILL " + target.pid() + ") &");
+            SnapshotReport down = save(target, Save.defaults(), failing);
+            assertThat(down.notes()).hasSize(1);
+            assertThat(down.notes().get(0)).contains("could not dump process");
+            target.awaitEnd();
+            assertThat(Snapshot.open(folder()).verify()).isPositive();
+            load();
+            target.assertMemoryIntact();
+        }
+    }
+
+    /** The shim cannot follow the link, so it cannot be woken until that is undone. */
+    @Test
+    void whatCannotBeWokenKeepsItsFolder() throws Exception {
+        try (Detached target = start(true)) {
+            String memory = "'" + folder() + "/device-memory-" + target.pid() + "/memory'";
+            String elsewhere = "'" + directory + "/elsewhere'";
+            Criu failing = criuThat(
+                    "REAL --leave-running; mv " + memory + " " + elsewhere + "; ln -s " + elsewhere + " " + memory);
+            assertThat(failure(Problem.TOOL, () -> save(target, Save.defaults(), failing)))
+                    .hasMessageContaining("Undoing it failed too")
+                    .hasMessageContaining("Keep " + folder());
+            assertThat(folder().resolve("manifest.json")).doesNotExist();
+            assertThat(folder().resolve("manifest.json.partial")).exists();
+            Path file = folder().resolve("device-memory-" + target.pid()).resolve("memory");
+            Files.delete(file);
+            Files.move(directory.resolve("elsewhere"), file);
+            cuda.process(target.pid()).resume();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void whereCriuKillsOneOfTwoTheOtherRunsOn() throws Exception {
+        try (Detached target = Detached.startWithChild(directory, shim(), "--memory", SIZE)) {
+            long child = awaitChild(target);
+            Criu killing = criuThat("kill -KILL " + child);
+            assertThat(failure(Problem.TOOL, () -> save(target, Save.defaults(), killing)))
+                    .hasMessageEndingWith(" Process " + child + " has ended.");
+            assertThat(folder()).doesNotExist();
+            assertThat(cuda.process(target.pid()).state()).isEqualTo(ProcessState.RUNNING);
+            target.assertMemoryIntact();
+            ProcessHandle.of(target.pid()).orElseThrow().children().forEach(ProcessHandle::destroy);
+        }
+    }
+
+    /** Until it can be suspended. */
+    private long awaitChild(Detached target) {
+        List<Long> found = new ArrayList<>();
+        await().atMost(Duration.ofSeconds(30)).until(() -> {
+            ProcessHandle.of(target.pid())
+                    .orElseThrow()
+                    .children()
+                    .map(ProcessHandle::pid)
+                    .forEach(pid -> {
+                        if (isSaved(pid)) {
+                            found.add(pid);
+                        }
+                    });
+            return !found.isEmpty();
+        });
+        return found.get(0);
+    }
+
+    private boolean isSaved(long pid) {
+        try {
+            GpuProcess process = cuda.process(pid);
+            return process.state().equals(ProcessState.RUNNING)
+                    && process.deviceMemory().values().stream().anyMatch(bytes -> bytes >= 64 << 20);
+        } catch (TorporException e) {
+            return false;
+        }
+    }
+
     @Test
     void whereTheGpuDoesNotComeToRestNothingIsSaved() {
         try (Detached target = start(true)) {
-            target.ask("spin 1500");
+            target.ask("spin 10000"); // longer than all that comes before the lock takes under load
             failure(Problem.LOCK_TIMEOUT, () -> save(target, Save.defaults().lockTimeout(Duration.ofMillis(100))));
             assertThat(folder()).doesNotExist();
             target.assertMemoryIntact();
@@ -363,6 +445,8 @@ public abstract class SnapshotContract extends TypedContract {
             refused("libtorpor", "nowhere", Problem.SNAPSHOT, "put that very file back");
             refused("\"format\": 1", "\"format\": 99", Problem.SNAPSHOT, "reads format 1");
             refused("{", "{{", Problem.SNAPSHOT, "damaged");
+            refused("\"processes\": [", "\"others\": [", Problem.SNAPSHOT, "damaged");
+            refused("\"format\": 1", "\"format\": {}", Problem.SNAPSHOT, "damaged");
             long held = Snapshot.open(folder()).manifest().gpus().get(0).bytes();
             refused("\"bytes\": " + held, "\"bytes\": " + (1L << 45), Problem.DEVICE_MEMORY, "are free");
             assertThat(target.isAlive()).isFalse();
@@ -444,6 +528,27 @@ public abstract class SnapshotContract extends TypedContract {
         }
     }
 
+    @Test
+    void aFolderWithoutProgramsIsRefused() throws Exception {
+        Path data = Files.createDirectory(directory.resolve("data"));
+        assumeTrue(
+                mounted(data, "mount", "-t", "tmpfs", "-o", "noexec", "none", data.toString()), "only root can mount");
+        try (Detached target = start(true)) {
+            TorporException failure = failure(
+                    Problem.SNAPSHOT,
+                    () -> Snapshot.save(
+                            cuda,
+                            target.root(),
+                            data.resolve("s"),
+                            Save.defaults().with(criu)));
+            assertThat(failure).hasMessageContaining("name a folder where programs may be run");
+            assertThat(data.resolve("s")).doesNotExist();
+            target.assertMemoryIntact();
+        } finally {
+            mounted(data, "umount", data.toString());
+        }
+    }
+
     private static boolean mounted(Path folder, String... words) throws Exception {
         return folder != null && new ProcessBuilder(words).start().waitFor() == 0;
     }
@@ -458,6 +563,12 @@ public abstract class SnapshotContract extends TypedContract {
                 assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(folder().resolve(name))))
                         .isEqualTo("rwx------");
             }
+            for (String name : List.of("manifest.json", "lock")) {
+                assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(folder().resolve(name))))
+                        .isEqualTo("rw-------");
+            }
+            assertThat(folder().toFile().list())
+                    .containsExactlyInAnyOrder("manifest.json", "lock", "criu", "device-memory-" + target.pid());
             target.assertMemoryIntact();
         }
     }

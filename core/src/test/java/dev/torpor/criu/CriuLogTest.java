@@ -51,6 +51,7 @@ class CriuLogTest {
                 "File tmp/grow has bad size 5 (expect 2) | has changed",
                 "File tmp/grow has bad mode 0100755 (expect 0100644) | skipFileRwxCheck",
                 "Can't open file tmp/grow on restore: No such file or directory | at the same path",
+                "Can't open file tmp/hsperfdata_root/4711 on restore: No such file or directory | PerfDisableSharedMem",
                 "vdso: Unexpected rt vDSO area bounds | CRIU 4.1",
                 "Unable to detach from 999999: No such process | may not trace",
             })

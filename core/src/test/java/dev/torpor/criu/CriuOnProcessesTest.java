@@ -29,6 +29,9 @@ class CriuOnProcessesTest {
     /** Counts for ever, into a file that it opens anew each time. */
     private static final String COUNTER = "i=0; while :; do i=$((i+1)); echo $i > \"$1\"; sleep 0.02; done";
 
+    /** Every JVM that starts deletes /tmp/hsperfdata_USER/PID of processes that are gone, which the dumped one has mapped. */
+    private static final String NO_SHARED_FILE = "-XX:+PerfDisableSharedMem";
+
     @TempDir
     private Path directory;
 
@@ -127,7 +130,7 @@ class CriuOnProcessesTest {
                 }
                 """);
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-        long pid = start(java, "-XX:TieredStopAtLevel=1", source.toString(), counts().toString());
+        long pid = start(java, NO_SHARED_FILE, "-XX:TieredStopAtLevel=1", source.toString(), counts().toString());
         awaitCountAbove(10);
 
         criu().dump(pid, directory.resolve("images"), CriuDump.defaults());
@@ -241,7 +244,7 @@ class CriuOnProcessesTest {
                 }
                 """);
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-        long pid = start(java, "-XX:TieredStopAtLevel=1", source.toString(), counts().toString());
+        long pid = start(java, NO_SHARED_FILE, "-XX:TieredStopAtLevel=1", source.toString(), counts().toString());
         awaitCountAbove(10);
         Path images = directory.resolve("images");
 
@@ -268,10 +271,10 @@ class CriuOnProcessesTest {
                 () -> criu().dump(
                                 pid,
                                 images,
-                                CriuDump.defaults().actionScript(hook).limit(Duration.ofSeconds(3))));
+                                CriuDump.defaults().actionScript(hook).limit(Duration.ofSeconds(10))));
 
         assertThat(e)
-                .hasMessageContaining("could not dump process " + pid + " within 3.0 s, and was killed")
+                .hasMessageContaining("could not dump process " + pid + " within 10.0 s, and was killed")
                 .hasMessageEndingWith("Process " + pid + " is still there.");
         awaitCountAbove(count());
         criu().dump(pid, images, CriuDump.defaults());

@@ -13,6 +13,7 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -55,6 +56,15 @@ class MpsStatusTest {
         write(text);
         assertThat(status().state()).isEqualTo(State.STALE);
         assertThat(status().reason()).endsWith("nvidia-cuda-mps-control.pid holds no process id");
+    }
+
+    @Test
+    @Timeout(30)
+    void aPipeInPlaceOfTheFileIsStale() throws Exception {
+        String file = pipe.resolve("nvidia-cuda-mps-control.pid").toString();
+        assertThat(new ProcessBuilder("mkfifo", file).start().waitFor()).isZero();
+        assertThat(status().state()).isEqualTo(State.STALE);
+        assertThat(status().reason()).isEqualTo(file + " is no regular file");
     }
 
     @Test

@@ -2,6 +2,7 @@ package dev.torpor.mps;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import dev.torpor.Failures;
 import dev.torpor.Problem;
@@ -45,9 +46,7 @@ class MpsTest {
         Files.createDirectories(mps.pipeFolder());
         Files.writeString(mps.pipeFolder().resolve("nvidia-cuda-mps-control.pid"), Long.toString(process.pid()));
         Files.writeString(mps.pipeFolder().resolve("control"), "");
-        while (!mps.status().running()) {
-            Thread.onSpinWait();
-        }
+        await().until(() -> mps.status().running());
         return process;
     }
 

@@ -40,6 +40,44 @@ class CommandTest {
     }
 
     @Test
+    void whatItStartsWhenItsOwnAreKilledIsKilledToo() {
+        Command.Ended ended =
+                shell("for i in 1 2 3; do sleep 600 & echo $!; wait $!; done").run(Duration.ofMillis(300));
+
+        assertThat(ended.inTime()).isFalse();
+        assertThat(ended.output().lines())
+                .isNotEmpty()
+                .allSatisfy(pid ->
+                        assertThat(new ProcFs().startTime(Long.parseLong(pid))).isNegative());
+    }
+
+    @Test
+    void oneThatIsShieldedDoesNotHearWhatEndsItsCaller() {
+        String script = "for s in INT HUP TERM; do kill -$s $$; done; ps -o sid= -p $$; echo \"$1 $$\"; exit 3";
+        Command command =
+                Command.of(List.of("/bin/sh", "-c", script, "sh", "a 'word'")).shielded();
+
+        Command.Ended ended = command.run(LONG);
+
+        assertThat(ended.status()).isEqualTo(3);
+        List<String> lines = ended.output().lines().map(String::strip).toList();
+        assertThat(lines).containsExactly(lines.get(0), "a 'word' " + lines.get(0));
+        assertThat(command).hasToString("/bin/sh -c " + script + " sh a 'word'");
+    }
+
+    @Test
+    void oneThatIsShieldedIsKilledAsAnyOther() {
+        Command.Ended ended =
+                shell("echo $$; sleep 600 & echo $!; wait").shielded().run(Duration.ofSeconds(1));
+
+        assertThat(ended.inTime()).isFalse();
+        assertThat(ended.output().lines())
+                .hasSize(2)
+                .allSatisfy(pid ->
+                        assertThat(new ProcFs().startTime(Long.parseLong(pid))).isNegative());
+    }
+
+    @Test
     void aDaemonThatItLeavesBehindIsNotWaitedFor() {
         long before = System.nanoTime();
         assertThat(shell("sleep 20 & echo $!").run(LONG).good()).isTrue();
