@@ -508,44 +508,32 @@ public abstract class SnapshotContract extends TypedContract {
 
     @Test
     void aFolderWithoutRoomIsRefused() throws Exception {
-        Path small = Files.createDirectory(directory.resolve("small"));
-        assumeTrue(
-                mounted(small, "mount", "-t", "tmpfs", "-o", "size=8m", "none", small.toString()),
-                "only root can mount");
-        try (Detached target = start(true)) {
-            TorporException failure = failure(
-                    Problem.SNAPSHOT,
-                    () -> Snapshot.save(
-                            cuda,
-                            target.root(),
-                            small.resolve("s"),
-                            Save.defaults().with(criu)));
-            assertThat(failure).hasMessageContaining("has room for");
-            assertThat(small.resolve("s")).doesNotExist();
-            target.assertMemoryIntact();
-        } finally {
-            mounted(small, "umount", small.toString());
-        }
+        assertRefusedOn("size=8m", "has room for");
     }
 
     @Test
     void aFolderWithoutProgramsIsRefused() throws Exception {
-        Path data = Files.createDirectory(directory.resolve("data"));
+        assertRefusedOn("noexec", "name a folder where programs may be run");
+    }
+
+    /** @param option of mount */
+    private void assertRefusedOn(String option, String message) throws Exception {
+        Path mount = Files.createDirectory(directory.resolve("mount"));
         assumeTrue(
-                mounted(data, "mount", "-t", "tmpfs", "-o", "noexec", "none", data.toString()), "only root can mount");
+                mounted(mount, "mount", "-t", "tmpfs", "-o", option, "none", mount.toString()), "only root can mount");
         try (Detached target = start(true)) {
             TorporException failure = failure(
                     Problem.SNAPSHOT,
                     () -> Snapshot.save(
                             cuda,
                             target.root(),
-                            data.resolve("s"),
+                            mount.resolve("s"),
                             Save.defaults().with(criu)));
-            assertThat(failure).hasMessageContaining("name a folder where programs may be run");
-            assertThat(data.resolve("s")).doesNotExist();
+            assertThat(failure).hasMessageContaining(message);
+            assertThat(mount.resolve("s")).doesNotExist();
             target.assertMemoryIntact();
         } finally {
-            mounted(data, "umount", data.toString());
+            mounted(mount, "umount", mount.toString());
         }
     }
 
