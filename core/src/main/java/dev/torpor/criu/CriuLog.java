@@ -28,6 +28,9 @@ final class CriuLog {
             Map.entry(
                     "Can't get 1:16 opt",
                     "From Linux 6.16 on, CRIU before 4.2 cannot dump TCP sockets: install CRIU 4.2 or later."),
+            Map.entry(
+                    "is outside of its pid namespace",
+                    "Start it with setsid: where the leader of its session is outside, CRIU cannot say which session is its."),
             Map.entry("--shell-job", "Ask for shellJob, in the dump and in the restore, or start it with setsid."),
             Map.entry(
                     "tty: ",

@@ -40,6 +40,7 @@ class CriuLogTest {
             value = {
                 "inet: Connected TCP socket, consider using --tcp-established option. | tcpEstablished",
                 "sockets: Can't get 1:16 opt: Operation not supported | CRIU 4.2",
+                "A session leader of 2(2) is outside of its pid namespace | setsid",
                 "The root process 4711 is not a session leader. Consider using --shell-job option | shellJob",
                 "tty: Found slave peer index 0 without correspond master peer | shellJob",
                 "unix: External socket is used. Consider using --ext-unix-sk option. | extUnixSk",

@@ -168,22 +168,20 @@ class CriuOnProcessesTest {
 
     @Test
     void aProcessOfAnotherSessionNeedsShellJob() throws IOException {
-        Process process = new ProcessBuilder("sleep", "600")
-                .redirectInput(new File("/dev/null"))
-                .redirectOutput(new File("/dev/null"))
-                .start();
-        started.add(process.toHandle());
+        Path told = directory.resolve("pid");
+        start("/bin/sh", "-c", "sleep 600 & echo $! > \"$0\"; wait", told.toString());
+        await().until(() -> Files.exists(told) && Files.readString(told).endsWith("\n"));
+        long pid = Long.parseLong(Files.readString(told).strip());
         Path images = directory.resolve("images");
 
-        TorporException e =
-                Failures.failure(Problem.TOOL, () -> criu().dump(process.pid(), images, CriuDump.defaults()));
+        TorporException e = Failures.failure(Problem.TOOL, () -> criu().dump(pid, images, CriuDump.defaults()));
 
         assertThat(e)
                 .hasMessageContaining("is not a session leader")
                 .hasMessageContaining("Ask for shellJob")
-                .hasMessageEndingWith("Process " + process.pid() + " is still there.");
-        criu().dump(process.pid(), images, CriuDump.defaults().shellJob());
-        assertThat(restore(images, CriuRestore.defaults().shellJob()).pid()).isEqualTo(process.pid());
+                .hasMessageEndingWith("Process " + pid + " is still there.");
+        criu().dump(pid, images, CriuDump.defaults().shellJob());
+        assertThat(restore(images, CriuRestore.defaults().shellJob()).pid()).isEqualTo(pid);
     }
 
     @Test
