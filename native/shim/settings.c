@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum kind { NUMBER, SIZE, WORD };
-enum { FEWEST_CORES = 4, USUAL_STREAMS = 8, MOST_POPULATING = 16 };
+enum { FEWEST_CORES = 4, MOST_STREAMS = 12, MOST_POPULATING = 16 };
 static const char *const levels[] = {"off", "warn", "info"};
 
 static struct settings values;
@@ -77,10 +77,10 @@ static void take(const struct setting *setting) {
     else complain(setting, text);
 }
 
-/* Every stream has a thread that copies; half of the cores stay the program's. */
+/* Every stream has a thread that copies; a quarter of the cores stays the program's. */
 static void choose_by_cores(void) {
     uint64_t n = cores();
-    if (!values.copy_streams && n >= FEWEST_CORES) values.copy_streams = n / 2 < USUAL_STREAMS ? n / 2 : USUAL_STREAMS;
+    if (!values.copy_streams && n >= FEWEST_CORES) values.copy_streams = n * 3 / 4 < MOST_STREAMS ? n * 3 / 4 : MOST_STREAMS;
     if (!values.buffer_threads) values.buffer_threads = n < MOST_POPULATING ? n : MOST_POPULATING;
 }
 

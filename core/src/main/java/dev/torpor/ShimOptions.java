@@ -17,7 +17,7 @@ import java.util.Map;
  * <caption>Settings</caption>
  * <tr><th>method</th><th>variable</th><th>range</th><th>default</th></tr>
  * <tr><td>{@link #copy}</td><td>TORPOR_COPY</td><td>0 or 1</td><td>1</td></tr>
- * <tr><td>{@link #copyStreams}</td><td>TORPOR_COPY_STREAMS</td><td>1 to 64</td><td>half of the cores, 8 at most; below 4 cores no copy is taken over</td></tr>
+ * <tr><td>{@link #copyStreams}</td><td>TORPOR_COPY_STREAMS</td><td>1 to 64</td><td>three quarters of the cores, 12 at most; below 4 cores no copy is taken over</td></tr>
  * <tr><td>{@link #copyChunk}</td><td>TORPOR_COPY_CHUNK</td><td>64K to 64M</td><td>4M</td></tr>
  * <tr><td>{@link #copyMin}</td><td>TORPOR_COPY_MIN</td><td>64K to 1T</td><td>2M</td></tr>
  * <tr><td>{@link #copyStart}</td><td>TORPOR_COPY_START</td><td>0 to 1T</td><td>256M</td></tr>

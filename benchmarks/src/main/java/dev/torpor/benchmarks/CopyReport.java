@@ -10,8 +10,8 @@ import java.util.Map;
 
 /** Copies between host and device memory of every size: plain, pinned, and with the shim, by turns in processes that stay. */
 final class CopyReport {
-    private static final List<Integer> STREAMS = List.of(1, 4, 8, 16);
-    private static final String JUDGED = "shim, 8 streams";
+    private static final List<Integer> STREAMS = List.of(1, 4, 8, 12, 16);
+    private static final String JUDGED = "shim, 12 streams";
     private static final List<String> DIRECTIONS = List.of("from-gpu", "to-gpu");
     private static final List<Long> SIZES = List.of(
             64L << 10, 256L << 10, 1L << 20, 4L << 20, 8L << 20, 16L << 20, 64L << 20, 256L << 20, 1L << 30, 8L << 30);

@@ -36,6 +36,7 @@ public abstract class ParkContract extends TypedContract {
     private static final Suspend PARK = Suspend.to(Level.PARK);
     private static final Suspend CHECKPOINT = Suspend.to(Level.CHECKPOINT);
     private static final long CHECK_MARGIN = 64L << 20;
+    private static final long FOR_A_CONTEXT = 640L << 20; // as a parked process has it: up to 540 MiB on an H100
 
     @TempDir
     private Path directory;
@@ -303,11 +304,11 @@ public abstract class ParkContract extends TypedContract {
 
     @Test
     void anUnparkWithoutRoomLeavesTheProcessParkedAndCanBeRepeated() {
-        try (Target target = start("--memory", "512M")) {
+        try (Target target = start("--memory", "768M")) {
             GpuProcess process = cuda.process(target.pid());
             process.suspend();
             try (Target occupant = Target.start("--memory", SMALL)) {
-                occupant.tell("alloc " + (freeBytes() - (256L << 20)));
+                occupant.tell("alloc " + (freeBytes() - FOR_A_CONTEXT));
                 failure(Problem.DEVICE_MEMORY, process::resume);
                 assertThat(process.state()).isEqualTo(ProcessState.CHECKPOINTED);
                 Resume unchecked = Resume.defaults().checkDeviceMemory(false);

@@ -52,6 +52,7 @@ final class Levels {
             long down = System.nanoTime();
             List<Report> suspended = group.suspend(Suspend.to(Level.CHECKPOINT));
             measured.put(Measure.SUSPEND, since(down));
+            measured.put(Measure.PARK, slowest(suspended, "park"));
             checkParked(suspended, variant);
             long up = System.nanoTime();
             List<Report> resumed = group.resume(Resume.defaults());
@@ -102,6 +103,8 @@ final class Levels {
                         folder,
                         Save.defaults().with(criu).checksums(false).durable(cold));
                 measured.put(Measure.SUSPEND, since(down));
+                measured.put(Measure.PARK, slowest(saved.processes(), "park"));
+                measured.put(Measure.DUMP, seconds(saved.phases(), "dump"));
                 checkParked(saved.processes(), variant);
                 Snapshot snapshot = Snapshot.open(folder);
                 SnapshotFiles files = SnapshotFiles.of(snapshot);
@@ -129,6 +132,7 @@ final class Levels {
             Map<Measure, Double> measured = new EnumMap<>(Measure.class);
             PodmanReport.Checkpoint down = podman.checkpoint(cuda, subject.id(), PodmanCheckpoint.defaults());
             measured.put(Measure.SUSPEND, seconds(down.total()));
+            measured.put(Measure.PARK, slowest(down.suspended(), "park"));
             checkParked(down.suspended(), variant);
             PodmanReport.Restore up = podman.restore(cuda, subject.id(), PodmanRestore.defaults());
             measured.put(Measure.TOTAL, seconds(up.total()));

@@ -4,6 +4,10 @@ package dev.torpor.examples.bench;
 enum Measure {
     /** From the call that suspends the process to its end. */
     SUSPEND,
+    /** Of it, within the shim: park. */
+    PARK,
+    /** Of it, the program {@code criu}, until the processes are gone. */
+    DUMP,
     /** From the call that wakes it to the moment when it runs. */
     TOTAL,
     /** Of it, the program that makes the processes anew: {@code criu}, or the runtime of podman. */
@@ -27,6 +31,8 @@ enum Measure {
     String key() {
         return switch (this) {
             case SUSPEND -> "suspend";
+            case PARK -> "park";
+            case DUMP -> "dump";
             case TOTAL -> "total";
             case RUNTIME -> "runtimeRestore";
             case CRIU -> "criuRestore";

@@ -13,7 +13,7 @@ final class ShimSettings {
             names = "--streams",
             paramLabel = "N",
             description =
-                    "How many streams share a copy, 1 to 64. Default: half of the cores, 8 at most; none below 4 cores.")
+                    "How many streams share a copy, 1 to 64. Default: three quarters of the cores, 12 at most; none below 4 cores.")
     private @Nullable String streams;
 
     @Option(
