@@ -57,7 +57,8 @@ record PodmanCommand(
     }
 
     /**
-     * Runs {@code podman container ACTION}.
+     * Runs {@code podman container ACTION}. Ctrl-C at the terminal does not reach a checkpoint, whose CRIU has the container's processes in
+     * its hands.
      *
      * @param chosen which CRIU the runtime shall find
      * @param what it is to do, for the error
@@ -71,8 +72,11 @@ record PodmanCommand(
         words.addAll(List.of(last));
         PodmanTrouble trouble = new PodmanTrouble(log);
         try (TemporaryFolder folder = TemporaryFolder.make()) {
-            Ended ended =
-                    Command.of(words).environment(path(chosen, folder.path())).run(options.limit());
+            Command command = Command.of(words).environment(path(chosen, folder.path()));
+            if (action.equals("checkpoint")) {
+                command.shielded();
+            }
+            Ended ended = command.run(options.limit());
             if (!ended.good()) {
                 throw new TorporException(Problem.TOOL, trouble.told(what, ended, options.limit()));
             }

@@ -65,6 +65,17 @@ class PodmanTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"checkpoint, yes", "restore, no"})
+    void ctrlCDoesNotReachACheckpoint(String action, String own) throws IOException {
+        PodmanCommand command = command("set -- $(cat /proc/$$/stat); [ $6 = $$ ] && own=yes || own=no; echo $own > "
+                + directory + "/own; echo '" + STATISTICS.replace("checkpoint", action) + "'");
+
+        command.act(action, command.chosenCriu(), action + " it", null, PodmanCheckpoint.defaults());
+
+        assertThat(directory.resolve("own")).hasContent(own);
+    }
+
+    @ParameterizedTest
     @CsvSource(
             delimiter = '|',
             value = {
