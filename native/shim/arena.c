@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ static _Atomic size_t size;
 static size_t touched;
 static struct populating populating;
 static char file[PATH_MAX]; /* empty: anonymous */
+static struct stat made;    /* the file, so that no other is removed */
 static size_t detached;     /* how large the file is, which is somebody else's, and not mapped any more; 0: it is not */
 
 char *arena_base(void) { return base; }
@@ -25,11 +27,17 @@ size_t arena_size(void) { return atomic_load(&size); }
 /* A child of fork would otherwise hold a copy of what the next park overwrites. */
 static void keep_to_oneself(void) { madvise(base, size, MADV_DONTFORK); }
 
+/* Somebody may have put another in its place. While it is open or mapped, no other has its number. */
+static void remove_file(const char *path) {
+    struct stat found;
+    if (!syscall(SYS_lstat, path, &found) && found.st_dev == made.st_dev && found.st_ino == made.st_ino) unlink(path); /* glibc's own has got a new name lately */
+}
+
 size_t arena_release(void) {
     size_t was = size;
     if (!was) return 0;
+    if (*file) remove_file(file);
     real_munmap(base, was);
-    if (*file) unlink(file);
     *file = 0;
     base = NULL;
     touched = 0;
@@ -68,7 +76,7 @@ static enum arena_answer of_anonymous(size_t bytes) {
 
 /* All of it is there before the first byte is written: a disk that is full later would cost a signal. */
 static enum arena_answer fill_file(int fd, size_t bytes) {
-    if (syscall(SYS_fallocate, fd, 0, 0L, (long)bytes)) return ARENA_DISK_FULL;
+    if (syscall(SYS_fstat, fd, &made) || syscall(SYS_fallocate, fd, 0, 0L, (long)bytes)) return ARENA_DISK_FULL;
     char *at = real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) return ARENA_SHORT;
     base = at;
@@ -83,7 +91,7 @@ static enum arena_answer of_file(size_t bytes, const char *path) {
     enum arena_answer answer = fill_file(fd, bytes);
     int error = errno;
     if (answer == ARENA_READY) strcpy(file, path);
-    else unlink(path);
+    else remove_file(path);
     close(fd);
     errno = error;
     return answer;

@@ -35,10 +35,14 @@ int capture_hold_off(void) {
 
 void capture_release(void) { pthread_rwlock_unlock(&beginning); }
 
-/* Whoever had it is gone. */
+/* Whoever had them is gone, and so are the captures. */
 void capture_after_fork(void) {
-    static const pthread_rwlock_t unlocked = PTHREAD_RWLOCK_INITIALIZER;
-    beginning = unlocked;
+    static const pthread_rwlock_t nobody_begins = PTHREAD_RWLOCK_INITIALIZER;
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    beginning = nobody_begins;
+    mutex = unlocked;
+    origins = NULL;
+    atomic_store(&captures, 0);
 }
 
 /* Of a stream, or all of a context. */

@@ -14,6 +14,9 @@
 static struct { CUcontext context; CUdevice device; } known[MAX_CONTEXTS];
 static int count, missed;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of them */
+/* To write: from before the end of a context until what was known of it is forgotten. Its handle may come again at once: who makes a
+ * context reads, and gets none before that. Taken after the order's. */
+static pthread_rwlock_t ending = PTHREAD_RWLOCK_INITIALIZER;
 
 static void add(CUcontext context, CUdevice device) {
     int at = 0;
@@ -60,7 +63,9 @@ CUcontext context_on(CUdevice device) {
 
 void contexts_after_fork(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    static const pthread_rwlock_t nobody_ends = PTHREAD_RWLOCK_INITIALIZER;
     mutex = unlocked;
+    ending = nobody_ends;
     count = missed = 0;
 }
 
@@ -79,8 +84,10 @@ EXPORT CUresult cuInit(unsigned flags) {
     EXPORT CUresult name parameters { \
         const struct driver *d = driver(); \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
+        pthread_rwlock_rdlock(&ending); \
         CUresult result = d->name arguments; \
         if (!result) add(*context, device); \
+        pthread_rwlock_unlock(&ending); \
         return result; \
     }
 CREATE(cuDevicePrimaryCtxRetain, (CUcontext *context, CUdevice device), (context, device))
@@ -103,8 +110,10 @@ static void gone(CUcontext context) {
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
         struct giving *giving = order_enter_memory(); \
         engine_close(context); \
+        pthread_rwlock_wrlock(&ending); \
         CUresult result = d->name(context); \
         if (!result) gone(context); \
+        pthread_rwlock_unlock(&ending); \
         order_leave(giving); \
         return result; \
     }
@@ -130,11 +139,13 @@ static CUcontext primary_of(CUdevice device) {
         const struct driver *d = driver(); \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
         struct giving *giving = order_enter_memory(); \
+        pthread_rwlock_wrlock(&ending); \
         CUcontext primary = primary_of(device); \
         struct ring *ring = engine_hold_primary(device); \
         CUresult result = d->name(device); \
         engine_release_primary(ring); \
         if (primary && !is_active(device)) gone(primary); \
+        pthread_rwlock_unlock(&ending); \
         order_leave(giving); \
         return result; \
     }

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "host_memory.h"
+#include "groups.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -36,40 +37,29 @@ static uint64_t of_machine(void) {
 }
 
 static uint64_t number_in(const char *folder, const char *name, uint64_t otherwise) {
-    char path[PATH_MAX + 64], text[8192];
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/%s", folder, name);
+    char path[PATH_MAX + 64], text[64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     return read_file(path, text, sizeof text) && *text >= '0' && *text <= '9' ? strtoull(text, NULL, 10) : otherwise;
 }
 
 /* Files that nobody has touched lately are given up for it. */
-static uint64_t reclaimable(const char *folder) {
+static uint64_t reclaimable(const char *folder, int unified) {
     char path[PATH_MAX + 64], text[8192];
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.stat", folder);
-    return read_file(path, text, sizeof text) ? number_after(text, "inactive_file ", 0) : 0;
+    snprintf(path, sizeof path, "%s/memory.stat", folder);
+    return read_file(path, text, sizeof text) ? number_after(text, unified ? "inactive_file " : "total_inactive_file ", 0) : 0;
 }
 
-static uint64_t of_group(const char *folder) {
-    uint64_t most = number_in(folder, "memory.max", UINT64_MAX);
+static uint64_t left_in(const char *folder, int unified) {
+    uint64_t most = number_in(folder, unified ? "memory.max" : "memory.limit_in_bytes", UINT64_MAX);
     if (most == UINT64_MAX) return most;
-    uint64_t used = number_in(folder, "memory.current", 0), given_up = reclaimable(folder);
+    uint64_t used = number_in(folder, unified ? "memory.current" : "memory.usage_in_bytes", 0), given_up = reclaimable(folder, unified);
     used -= given_up < used ? given_up : used;
     return used < most ? most - used : 0;
 }
 
-/* Version 2, with all groups above. */
-static uint64_t of_groups(void) {
-    char text[PATH_MAX + 8], *folder = text + 3;
-    uint64_t least = UINT64_MAX;
-    if (!read_file("/proc/self/cgroup", text, sizeof text) || strncmp(text, "0::", 3)) return least;
-    folder[strcspn(folder, "\n")] = 0;
-    for (char *slash; (slash = strrchr(folder, '/')); *slash = 0) {
-        uint64_t here = of_group(folder);
-        if (here < least) least = here;
-    }
-    return least;
-}
+uint64_t host_memory_by_groups(const char *groups, const char *root) { return groups_least("memory", left_in, groups, root); }
 
 int host_memory_has(size_t bytes) {
-    uint64_t machine = of_machine(), groups = of_groups(), available = machine < groups ? machine : groups;
+    uint64_t machine = of_machine(), groups = host_memory_by_groups("/proc/self/cgroup", "/sys/fs/cgroup"), available = machine < groups ? machine : groups;
     return bytes + margin <= available;
 }

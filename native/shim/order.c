@@ -23,7 +23,12 @@ static struct giving *keeper; /* of the thread that every gate lets through; wit
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the holds and the gate */
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 
-static void thread_ended(void *giving) { atomic_store(&((struct giving *)giving)->owned, 0); }
+/* What the thread still calls, at the end of something else of its own, gets another. */
+static void thread_ended(void *giving) {
+    mine = NULL;
+    atomic_store(&((struct giving *)giving)->owned, 0);
+}
+
 static void make_key(void) { pthread_key_create(&key, thread_ended); }
 
 static struct giving *unused(void) {

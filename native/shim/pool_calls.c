@@ -19,14 +19,13 @@ EXPORT CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props)
 EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool) {
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    pthread_mutex_lock(&pools_mutex); /* its handle may come again at once, and nobody gets that without the mutex */
     CUresult result = d->cuMemPoolDestroy(pool);
-    if (result) return result;
-    pthread_mutex_lock(&pools_mutex);
-    struct pool *p = pool_find(pool);
+    struct pool *p = result ? NULL : pool_find(pool);
     if (p) p->leaving = 1;
     pthread_mutex_unlock(&pools_mutex);
     if (p) pools_trim();
-    return CUDA_SUCCESS;
+    return result;
 }
 
 /* With the mutex. */

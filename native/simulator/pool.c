@@ -20,13 +20,23 @@ static int known(CUmemoryPool pool) {
     return 0;
 }
 
-static CUmemoryPool create(const CUmemPoolProps *props) {
+/* One of which nothing is left comes again, as the driver's handles do. */
+static CUmemoryPool find_or_add(void) {
+    for (CUmemoryPool p = pools; p; p = p->next)
+        if (!p->alive && !p->chunks) return p;
     CUmemoryPool pool = calloc(1, sizeof *pool);
     if (!pool) return NULL;
-    *pool = (struct CUmemPoolHandle_st){.next = pools, .alive = 1, .props = *props};
+    pool->next = pools;
+    return pools = pool;
+}
+
+static CUmemoryPool create(const CUmemPoolProps *props) {
+    CUmemoryPool pool = find_or_add();
+    if (!pool) return NULL;
+    *pool = (struct CUmemPoolHandle_st){.next = pool->next, .alive = 1, .props = *props};
     for (int flag = CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES; flag <= CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES; flag++) pool->reuse[flag] = 1;
     pool->access[props->location.id] = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-    return pools = pool;
+    return pool;
 }
 
 static CUmemoryPool standard_of(int device) {

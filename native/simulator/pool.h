@@ -21,7 +21,7 @@ struct chunk { /* what a pool takes from the device at a time: a range with a bl
 };
 
 struct CUmemPoolHandle_st {
-    struct CUmemPoolHandle_st *next; /* never freed, so a stale handle is only stale */
+    struct CUmemPoolHandle_st *next; /* never freed, so a stale handle is only stale, or another's */
     int alive, standard;
     CUmemPoolProps props;
     int reuse[CU_MEMPOOL_ATTR_RELEASE_THRESHOLD];

@@ -1,46 +1,10 @@
 /* How many cores the control groups leave to the shim. */
-#include "harness.h"
+#include "groups.h"
 #include "../shim/cores.h"
 
 #include <sched.h>
-#include <sys/stat.h>
-
-static char folder[4096];
-
-static const char *path(const char *name) {
-    static char text[2][8192];
-    static int turn;
-    snprintf(text[turn ^= 1], sizeof text[0], "%s/%s", folder, name);
-    return text[turn];
-}
-
-static void put(const char *name, const char *text) {
-    char *whole = strdup(path(name));
-    for (char *slash = whole + strlen(folder) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
-        *slash = 0;
-        mkdir(whole, 0700);
-    }
-    FILE *file = fopen(whole, "w");
-    fputs(text, file);
-    fclose(file);
-    free(whole);
-}
-
-static void begin(const char *groups) {
-    snprintf(folder, sizeof folder, "/tmp/torpor-cores-XXXXXX");
-    if (!mkdtemp(folder)) abort();
-    put("groups", groups);
-}
 
 static uint64_t quota(void) { return cores_by_quota(path("groups"), path("root")); }
-
-static void end(void) {
-    char command[8192];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    OK(system(command));
-}
-
-#define NONE ((long long)UINT64_MAX)
 
 static void theUnifiedHierarchysQuotaIsRoundedUp(void) {
     static const struct { const char *text; long long cores; } cases[] = {

@@ -146,6 +146,22 @@ static void aFileThatIsLostIsNoLoss(void) {
     expect_whole();
 }
 
+static void anotherFileInItsPlaceIsLeftAlone(void) {
+    char text[8] = "";
+    prepare();
+    COMMAND_OK(park_into(file("replaced")));
+    OK(unlink(path));
+    int fd = open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
+    EXPECT_IS(5, write(fd, "mine!", 5));
+    close(fd);
+    COMMAND_OK("unpark");
+    fd = open(path, O_RDONLY);
+    EXPECT(read(fd, text, sizeof text) == 5 && !memcmp(text, "mine!", 5));
+    close(fd);
+    OK(unlink(path));
+    expect_whole();
+}
+
 static void aFileThatIsNotNeededGoes(void) {
     CUgraph captured;
     CUstream s;
@@ -242,6 +258,7 @@ int main(void) {
     RUN(aFileThatIsThereIsLeftAlone);
     RUN(aFolderThatIsMissingIsNamed);
     RUN(aFileThatIsLostIsNoLoss);
+    RUN(anotherFileInItsPlaceIsLeftAlone);
     RUN(aFileThatIsNotNeededGoes);
     RUN(aDiskThatIsFullIsSaid);
     RUN(aLimitOfFilesIsSaid);

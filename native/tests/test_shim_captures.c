@@ -413,6 +413,40 @@ static void aPlainCopyInvalidatesTheCaptureOfABlockingStream(void) {
     finish_test();
 }
 
+/* A capture begins or ends at any moment in another thread; a child has no part in it. */
+static _Atomic int enough;
+
+static void *capture_on(void *context) {
+    CUstream s;
+    OK(cu.cuCtxSetCurrent(context));
+    OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    while (!enough) {
+        OK(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+        end_well(s);
+    }
+    return NULL;
+}
+
+static void aChildForkedDuringACaptureIsNotHeldUp(void) {
+    pthread_t threads[2];
+    CUgraph graph;
+    int forks = sanitized() ? 20 : 400;
+    CUcontext context = use_device(0);
+    for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, capture_on, context);
+    for (int i = 0; i < forks; i++) {
+        int pid = fork();
+        if (!pid) {
+            alarm(10);
+            _exit(cu.cuStreamEndCapture(other, &graph) != CUDA_ERROR_NOT_INITIALIZED);
+        }
+        int status = wait_child(pid);
+        EXPECT_IS(0, status);
+        if (status) break;
+    }
+    enough = 1;
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+}
+
 int main(void) {
     RUN(onlyDuringACaptureCopiesAreTheDrivers);
     RUN(capturedCopiesBecomePartOfTheGraph);
@@ -434,5 +468,6 @@ int main(void) {
     RUN_SIMULATED(aCaptureEndsWithItsContext, "no real driver says what becomes of such a capture");
     RUN_SIMULATED(aCaptureEndsWithThePrimaryContext, "no real driver says what becomes of such a capture");
     RUN(aPlainCopyInvalidatesTheCaptureOfABlockingStream);
+    RUN_SIMULATED(aChildForkedDuringACaptureIsNotHeldUp, "what a real driver answers to a child is its own affair");
     return summary();
 }

@@ -362,6 +362,49 @@ static void whoGaveUpWaitingSpoilsNoCapture(void) {
     OK(cu.cuCtxDestroy_v2(second));
 }
 
+/* --- a thread that ends --- */
+
+static _Atomic int ending;
+
+/* After the shim's own, which was there first. */
+static void fill_at_the_end(void *unused) {
+    (void)unused;
+    ending = 1;
+    OK(cu.cuMemsetD8_v2(memory, 1, 16));
+}
+
+static void *fill_and_end(void *key) {
+    OK(cu.cuCtxSetCurrent(context));
+    OK(cu.cuMemFree_v2(0));
+    pthread_setspecific(*(pthread_key_t *)key, key);
+    return NULL;
+}
+
+static void *free_nothing(void *unused) {
+    OK(cu.cuCtxSetCurrent(context));
+    OK(cu.cuMemFree_v2(0));
+    return unused;
+}
+
+/* The call is the thread's alone, though what it had before goes to the next thread. */
+static void aCallAtTheEndOfAThreadIsWaitedFor(void) {
+    pthread_t last, next;
+    pthread_key_t key;
+    setenv("TORPOR_SIM_FAULTS", "cuMemsetD8=delay:800", 1);
+    context = use_device(0);
+    OK(cu.cuMemAlloc_v2(&memory, BYTES));
+    OK(pthread_key_create(&key, fill_at_the_end));
+    pthread_create(&last, NULL, fill_and_end, &key);
+    while (!ending) sleep_ms(1);
+    sleep_ms(50);
+    pthread_create(&next, NULL, free_nothing, NULL);
+    pthread_join(next, NULL);
+    COMMAND_FAILS("busy", "park timeout-ms=200");
+    pthread_join(last, NULL);
+    COMMAND_OK("park");
+    COMMAND_OK("unpark");
+}
+
 int main(void) {
     RUN(workWaitsAndGoesOn);
     RUN(questionsAreAnswered);
@@ -374,5 +417,6 @@ int main(void) {
     RUN(aContextThatFailedIsNotParked);
     RUN(aThreadThatWaitsMayStillBeWaitedFor);
     RUN(whoGaveUpWaitingSpoilsNoCapture);
+    RUN_SIMULATED(aCallAtTheEndOfAThreadIsWaitedFor, "faults are the simulator's");
     return summary();
 }
