@@ -196,7 +196,7 @@ static void aCaptureThatBeginsDuringACopyIsNotHarmed(void) {
     pthread_create(&thread, NULL, copy_slowly, context);
     EXPECT_IS(3, shim_threads_become(3)); /* the engine has begun with it */
     CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_GLOBAL);
-    EXPECT(!over);
+    EXPECT(!over || real_driver()); /* a GPU may be faster than this thread */
     while (!over) sleep_ms(1);
     EXPECT_IS(CU_STREAM_CAPTURE_STATUS_ACTIVE, status_of(s));
     pthread_join(thread, NULL);

@@ -33,6 +33,7 @@ static void aMappingMayGoBeforeItsHandle(void) {
     handle_t h = made(4 * MIB);
     CUdeviceptr va = mapped(4 * MIB, h);
     write_pattern(va, 4 * MIB, 1);
+    OK(cu.cuCtxSynchronize()); /* an upload may still be under way */
     OK(cu.cuMemUnmap(va, 4 * MIB));
     round_trip(); /* mapped nowhere */
     mapped_at(va, 4 * MIB, h);
@@ -50,6 +51,7 @@ static void whatIsMappedNowhereIsParked(void) {
         size_t bytes = i == 1 ? 4 * MIB : 2 * MIB;
         mapped_at(va, bytes, h[i]);
         write_pattern(va, bytes, i);
+        OK(cu.cuCtxSynchronize());
         OK(cu.cuMemUnmap(va, bytes));
     }
     COMMAND_OK("park");

@@ -110,9 +110,9 @@ public final class Criu {
     }
 
     /**
-     * Writes a process and its descendants into image files. Unless they are left running, they are killed at the end, and gone from
-     * {@code /proc} when this returns, so that a restore finds their pids free; for a parent that does not wait for its children, that is
-     * given up after 10 s.
+     * Writes a process and its descendants into image files. Unless they are left running, they are killed at the end, and have ended when
+     * this returns, with all their memory given back. Their pids are free when their parents have waited for them, for which a restore waits
+     * in turn.
      *
      * <p>CRIU has a session of its own and ignores SIGINT, SIGHUP and SIGTERM. One that takes longer than {@link CriuDump#limit} is killed.
      * The processes then run on, unless it was just ending them or had its own code in one of them.

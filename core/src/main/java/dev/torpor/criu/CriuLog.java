@@ -14,8 +14,9 @@ final class CriuLog {
     /** Timestamps, and pids of processes that are being restored, may come first. */
     private static final Pattern ERROR = Pattern.compile("(?m)^(?:[ 0-9.:()]|pie)*Error \\([^)]*\\): (.*)$");
 
-    /** CRIU wants a higher limit for itself, and does without. */
-    private static final String HARMLESS = "rlimit: Can't setup RLIMIT_NOFILE";
+    /** CRIU wants a higher limit for itself, and a device for virtual networks, and does without. */
+    private static final Pattern HARMLESS =
+            Pattern.compile("rlimit: Can't setup RLIMIT_NOFILE|tun: Unable to create tun");
 
     private static final int LONGEST = 400;
 
@@ -53,6 +54,9 @@ final class CriuLog {
             Map.entry(
                     "No such file or directory",
                     "Put back what it had open at the time of the dump, at the same path."),
+            Map.entry(
+                    "iptables-restore returned",
+                    "Install iptables, or for a network that need not be locked write 'network-lock skip' into /etc/criu/runc.conf."),
             Map.entry("rt vDSO area bounds", "This CRIU is too old for the kernel: install CRIU 4.1 or later."),
             Map.entry(
                     "Unable to detach from",
@@ -101,7 +105,7 @@ final class CriuLog {
     private String firstError() {
         Matcher errors = ERROR.matcher(text);
         while (errors.find()) {
-            if (!errors.group(1).contains(HARMLESS)) {
+            if (!HARMLESS.matcher(errors.group(1)).find()) {
                 return readable(errors.group(1));
             }
         }

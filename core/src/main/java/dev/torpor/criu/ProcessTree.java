@@ -1,5 +1,6 @@
 package dev.torpor.criu;
 
+import dev.torpor.tools.ProcFs;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,20 +14,21 @@ final class ProcessTree {
     private static final int IMG_COMMON_MAGIC = 0x54564319; // criu/include/magic.h
     private static final int PSTREE_MAGIC = 0x50273030;
     private static final int PID = 1;
+    private static final ProcFs PROC = new ProcFs();
     private static final Duration LIMIT = Duration.ofSeconds(10);
     private static final Duration POLL = Duration.ofMillis(5);
 
     private ProcessTree() {}
 
     /**
-     * Waits until those of a dump are gone.
+     * Waits until those of a dump have ended; zombies have.
      *
      * @param root its pid here
      */
     static void awaitEnd(long root, Path images) {
         List<Long> pids = pids(images);
         // In another pid namespace they have other pids than here, but its first process ends as the last.
-        await(pids.contains(root) ? pids : List.of(root), pid -> Files.exists(file(pid, "")));
+        await(pids.contains(root) ? pids : List.of(root), pid -> PROC.startTime(pid) >= 0);
     }
 
     /** Waits until none of the pids that a restore needs belongs to a zombie, which is there until its parent has waited for it. */

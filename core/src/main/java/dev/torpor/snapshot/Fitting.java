@@ -63,8 +63,7 @@ final class Fitting {
     }
 
     private void checkMember(Member member) {
-        Path proc = Path.of("/proc", Long.toString(member.pid()));
-        if (Files.exists(proc)) {
+        if (Host.PROC.startTime(member.pid()) >= 0) { // CRIU waits for a zombie to go
             throw unfit(
                     "process id " + member.pid() + ", which it needs, is taken by " + Host.PROC.command(member.pid()),
                     "wait for that process or end it, or load the snapshot in a pid namespace of its own");

@@ -23,6 +23,7 @@ import dev.torpor.snapshot.Save;
 import dev.torpor.snapshot.Snapshot;
 import dev.torpor.snapshot.SnapshotReport;
 import dev.torpor.tools.TemporaryFolder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.EnumMap;
@@ -30,6 +31,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
 
 /** Suspends and wakes a {@link Subject} at a level, and measures it. */
 final class Levels {
@@ -41,6 +43,9 @@ final class Levels {
          */
         Map<Measure, Double> run(Subject subject, Variant variant);
     }
+
+    private static final Duration PIDS_FREE = Duration.ofSeconds(10);
+    private static final Duration POLL = Duration.ofMillis(5);
 
     private Levels() {}
 
@@ -113,6 +118,7 @@ final class Levels {
                     files.readDirectly().ifPresent(seconds -> measured.put(Measure.DIRECT_READ, seconds));
                     files.leavePageCache();
                 }
+                awaitFreePids(snapshot);
                 long up = System.nanoTime();
                 snapshot = Snapshot.open(folder);
                 SnapshotReport loaded = snapshot.load(cuda, Load.defaults().with(criu));
@@ -124,6 +130,16 @@ final class Levels {
             }
             return measured;
         };
+    }
+
+    /** As they are after a sleep of more than a moment: an init may let its zombies wait for a second or two. */
+    private static void awaitFreePids(Snapshot snapshot) {
+        long deadline = System.nanoTime() + PIDS_FREE.toNanos();
+        while (snapshot.manifest().processes().stream()
+                        .anyMatch(process -> Files.exists(Path.of("/proc", Long.toString(process.pid()))))
+                && System.nanoTime() < deadline) {
+            LockSupport.parkNanos(POLL.toNanos());
+        }
     }
 
     /** A container, by podman. */

@@ -6,7 +6,7 @@ enum Measure {
     SUSPEND,
     /** Of it, within the shim: park. */
     PARK,
-    /** Of it, the program {@code criu}, until the processes are gone. */
+    /** Of it, the program {@code criu}, until the processes have ended. */
     DUMP,
     /** From the call that wakes it to the moment when it runs. */
     TOTAL,
