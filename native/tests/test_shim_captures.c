@@ -1,5 +1,6 @@
 /* While a stream is captured, every copy is the driver's; before and after, the engine's. */
 #include "shim.h"
+#include "outcome.h"
 #include "threads.h"
 
 #include <pthread.h>

@@ -7,6 +7,8 @@ import com.google.gson.JsonParser;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,9 +18,10 @@ import org.jspecify.annotations.Nullable;
  * @param name its name
  * @param status like {@code running}
  * @param folder where the runtime's logs and the checkpoint are; null if podman did not tell
+ * @param mounts folders of the host that are mounted in it, by where they are inside
  */
 record Container(
-        String id, String name, String status, @Nullable Path folder) {
+        String id, String name, String status, @Nullable Path folder, Map<String, Path> mounts) {
     static Container of(PodmanCommand command, String nameOrId) {
         String what = "inspect container " + nameOrId;
         String json = command.ask(what, "container", "inspect", "--", nameOrId);
@@ -30,11 +33,27 @@ record Container(
                     one.get("Id").getAsString(),
                     one.get("Name").getAsString(),
                     one.getAsJsonObject("State").get("Status").getAsString(),
-                    folder == null ? null : Path.of(folder.getAsString()));
+                    folder == null ? null : Path.of(folder.getAsString()),
+                    mounts(one));
         } catch (RuntimeException e) { // Gson throws whatever the shape of the text leads to
             throw new TorporException(
                     Problem.TOOL, "podman could not " + what + ": its answer makes no sense (" + e.getMessage() + ").");
         }
+    }
+
+    private static Map<String, Path> mounts(JsonObject container) {
+        Map<String, Path> mounts = new HashMap<>();
+        if (container.has("Mounts")) {
+            for (JsonElement mount : container.getAsJsonArray("Mounts")) {
+                JsonObject one = mount.getAsJsonObject();
+                if (one.has("Source") && one.has("Destination")) {
+                    mounts.put(
+                            one.get("Destination").getAsString(),
+                            Path.of(one.get("Source").getAsString()));
+                }
+            }
+        }
+        return Map.copyOf(mounts);
     }
 
     static Container running(PodmanCommand command, String nameOrId) {

@@ -112,7 +112,7 @@ public final class Podman {
      * @param container its name or id
      * @throws TorporException what {@link GpuGroup#suspend} throws, and then nothing has been done; {@link Problem#TOOL} if there is no
      *     such container, it does not run, or podman, its runtime or CRIU fails; {@link Problem#TOOL_MISSING} if there is no CRIU;
-     *     {@link Problem#SNAPSHOT} if the archive cannot be written
+     *     {@link Problem#SNAPSHOT} if the archive cannot be written, or device memory cannot be stored where it is to be
      */
     public PodmanReport.Checkpoint checkpoint(Cuda cuda, String container, PodmanCheckpoint options) {
         long start = System.nanoTime();
@@ -120,13 +120,15 @@ public final class Podman {
         Container found = Container.running(command, container);
         options.checkArchive();
         List<GpuProcess> awake = gpuProcesses(cuda, found, state -> !state.equals(ProcessState.CHECKPOINTED));
-        List<Report> suspended = together(awake, group -> group.suspend(options.suspend()));
+        Stores stores = new Stores();
+        options.store().ifPresent(folder -> stores.make(found, folder, awake, processes(found)));
+        List<Report> suspended = suspended(awake, options, stores);
         PodmanStatistics statistics;
         try {
             statistics = command.act(
                     "checkpoint", criu, "checkpoint container " + container, found.log("dump"), options, found.id());
         } catch (RuntimeException e) {
-            throw awake.isEmpty() ? e : woken(e, awake, options.resume);
+            throw awake.isEmpty() ? e : woken(e, awake, options.resume, stores);
         }
         List<Report> resumed =
                 options.leavesRunning() ? together(awake, group -> group.resume(options.resume)) : List.of();
@@ -140,6 +142,15 @@ public final class Podman {
                 since(start));
     }
 
+    private static List<Report> suspended(List<GpuProcess> awake, PodmanCheckpoint options, Stores stores) {
+        try {
+            return together(awake, group -> group.suspend(process -> stores.on(options.suspend(), process)));
+        } catch (RuntimeException e) {
+            stores.delete(awake);
+            throw e;
+        }
+    }
+
     private static List<Report> together(List<GpuProcess> processes, Function<GpuGroup, List<Report>> act) {
         return processes.isEmpty() ? List.of() : act.apply(GpuGroup.of(processes));
     }
@@ -148,11 +159,13 @@ public final class Podman {
         return Duration.ofNanos(System.nanoTime() - start);
     }
 
-    private static TorporException woken(RuntimeException failure, List<GpuProcess> awake, Resume options) {
+    private static TorporException woken(
+            RuntimeException failure, List<GpuProcess> awake, Resume options, Stores stores) {
         String end;
         try {
             List<GpuProcess> there = Living.of(awake);
             together(there, group -> group.resume(options));
+            stores.delete(there);
             end = (there.isEmpty() ? "" : " Its GPU processes run again.") + Living.others(awake);
         } catch (TorporException e) {
             end = " Its GPU processes could not be resumed: " + e.getMessage();

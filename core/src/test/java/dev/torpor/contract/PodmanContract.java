@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -141,6 +142,73 @@ public abstract class PodmanContract extends TypedContract {
 
             assertThat(names(down.suspended().get(0).steps())).containsExactly("park", "lock", "checkpoint");
             assertThat(names(up.resumed().get(0).steps())).containsExactly("restore", "unlock", "unpark");
+            container.assertMemoryIntact();
+        }
+    }
+
+    /** With the shim, and a volume of its own. */
+    private TargetContainer startWithStore(Path store) throws IOException {
+        List<String> arguments = new ArrayList<>(Podman.runArguments(Shim.extract(), ShimOptions.defaults()));
+        arguments.addAll(List.of("--volume", store.toRealPath() + ":/store"));
+        return start(arguments.toArray(new String[0]));
+    }
+
+    @Test
+    void deviceMemoryInAVolumeIsNotInTheImages() throws IOException {
+        Path store = Files.createDirectory(directory.resolve("store"));
+        PodmanCheckpoint stored = PodmanCheckpoint.defaults().storeAt(Path.of("/store"));
+        try (TargetContainer container = startWithStore(store)) {
+            PodmanReport.Checkpoint inImages =
+                    container.podman().checkpoint(cuda, container.name(), PodmanCheckpoint.defaults());
+            container.podman().restore(cuda, container.name(), PodmanRestore.defaults());
+
+            PodmanReport.Checkpoint down = container.podman().checkpoint(cuda, container.name(), stored);
+
+            Path memory = store.resolve("device-memory-1/memory");
+            assertThat(memory).exists();
+            assertThat(Files.size(memory)).isGreaterThanOrEqualTo(16 << 20);
+            assertThat(inImages.criu().pagesWritten() - down.criu().pagesWritten())
+                    .isGreaterThan((15 << 20) / 4096);
+            container.podman().restore(cuda, container.name(), PodmanRestore.defaults());
+            container.assertMemoryIntact();
+            assertThat(memory).exists();
+
+            assertThat(failure(Problem.SNAPSHOT, () -> container.podman().checkpoint(cuda, container.name(), stored)))
+                    .hasMessageContaining("device-memory-1 cannot be made")
+                    .hasMessageEndingWith(" No process was touched.");
+            assertThat(failure(
+                            Problem.SNAPSHOT,
+                            () -> container
+                                    .podman()
+                                    .checkpoint(
+                                            cuda,
+                                            container.name(),
+                                            PodmanCheckpoint.defaults().storeAt(Path.of("/none")))))
+                    .hasMessageContaining("has no volume at /none");
+            assertThat(gpuProcess(container).state()).isEqualTo(ProcessState.RUNNING);
+            assertThat(memory).exists();
+            container.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void aCheckpointThatFailsLeavesNothingInTheVolume() throws IOException {
+        Path store = Files.createDirectory(directory.resolve("store"));
+        PodmanCheckpoint stored = PodmanCheckpoint.defaults().storeAt(Path.of("/store"));
+        Path failing = Files.writeString(
+                directory.resolve("criu"),
+                "#!/bin/sh\n[ $1 != swrk ] || exit 3\nexec " + Programs.criu().program() + " \"$@\"\n");
+        Files.setPosixFilePermissions(failing, PosixFilePermissions.fromString("rwx------"));
+        try (TargetContainer container = startWithStore(store)) {
+            Podman podman = container.podman().criu(Criu.at(failing));
+
+            assertThat(failure(Problem.TOOL, () -> podman.checkpoint(cuda, container.name(), stored)))
+                    .hasMessageEndingWith(" Its GPU processes run again.");
+
+            assertThat(store).isEmptyDirectory();
+            container.assertMemoryIntact();
+            container.podman().checkpoint(cuda, container.name(), stored);
+            container.podman().restore(cuda, container.name(), PodmanRestore.defaults());
             container.assertMemoryIntact();
         }
     }

@@ -17,6 +17,7 @@ import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -171,7 +172,7 @@ class PodmanTest {
         PodmanCommand command =
                 command("echo '[{\"Id\": \"0123\", \"Name\": \"x\", \"State\": {\"Status\": \"created\"}}]'");
 
-        assertThat(Container.of(command, "x")).isEqualTo(new Container("0123", "x", "created", null));
+        assertThat(Container.of(command, "x")).isEqualTo(new Container("0123", "x", "created", null, Map.of()));
         assertThat(Failures.failure(Problem.TOOL, () -> Container.running(command, "x")))
                 .hasMessage("Container x is created, not running: start it first.");
         Failures.failure(

@@ -6,6 +6,8 @@ import dev.torpor.ShimOptions;
 import dev.torpor.TorporException;
 import dev.torpor.podman.Podman;
 import dev.torpor.tools.Command;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -19,6 +21,9 @@ import org.jspecify.annotations.Nullable;
 
 /** A container of podman's. */
 public final class ContainerWorkload implements Workload {
+    /** Where its store is inside. */
+    static final Path STORE = Path.of("/torpor-store");
+
     private static final Duration LIMIT = Duration.ofMinutes(2);
     private static final long POLL_MILLIS = 100;
 
@@ -53,9 +58,11 @@ public final class ContainerWorkload implements Workload {
     public Subject start(Optional<ShimOptions> shim, Path folder, Consumer<Subject> begun) {
         String name = "torpor-bench-" + ProcessHandle.current().pid() + "-" + System.nanoTime();
         List<String> words = new ArrayList<>(List.of("run", "--detach", "--name", name));
+        Optional<Path> store = shim.map(options -> makeStore(folder));
         shim.ifPresent(options -> words.addAll(Podman.runArguments(Shim.extract(), options)));
+        store.ifPresent(source -> words.addAll(List.of("--volume", source + ":" + STORE)));
         words.addAll(arguments);
-        RunningContainer container = new RunningContainer(name);
+        RunningContainer container = new RunningContainer(name, store);
         try {
             begun.accept(container);
             Command.Ended ended = run(words, startLimit);
@@ -68,6 +75,16 @@ public final class ContainerWorkload implements Workload {
         } catch (RuntimeException e) {
             container.close();
             throw e;
+        }
+    }
+
+    /** By its real path, as a mount whose source is a link can be dumped, and then not restored. */
+    private static Path makeStore(Path folder) {
+        try {
+            return Files.createDirectory(folder.resolve("store")).toRealPath();
+        } catch (IOException e) {
+            throw new TorporException(
+                    Problem.TOOL, "A folder for device memory cannot be made in " + folder + ": " + e);
         }
     }
 
@@ -113,10 +130,12 @@ public final class ContainerWorkload implements Workload {
 
     private final class RunningContainer implements Subject {
         private final String name;
+        private final Optional<Path> store;
         private volatile boolean closed;
 
-        RunningContainer(String name) {
+        RunningContainer(String name, Optional<Path> store) {
             this.name = name;
+            this.store = store;
         }
 
         /** Whoever waits for it may do so while it is closed. */
@@ -144,6 +163,11 @@ public final class ContainerWorkload implements Workload {
         @Override
         public String id() {
             return name;
+        }
+
+        @Override
+        public Optional<Path> store() {
+            return store;
         }
 
         @Override

@@ -160,7 +160,7 @@ public final class Experiment {
     @SuppressWarnings("try") // whoever is beside it has only to be there
     private Map<Measure, Double> measure(Turn turn, Variant variant, Interruption interruption) {
         try (Neighbours.Presence present = neighbours.open(variant.neighbour());
-                TemporaryFolder folder = TemporaryFolder.make();
+                TemporaryFolder folder = TemporaryFolder.in(plan.images());
                 Subject subject = turn.workload().start(variant.shim(), folder.path(), interruption::watch)) {
             for (int i = 0; i < plan.warmUps(); i++) {
                 cycle(turn, variant, subject);

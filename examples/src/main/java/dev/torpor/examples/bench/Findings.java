@@ -137,7 +137,7 @@ record Findings(Depth depth, String workload, List<Outcome> outcomes, boolean in
                         + " cache, which unpark is to be compared with";
             case PODMAN ->
                 "podman's restore, and the resume after it; runtime restore and CRIU restore: as podman's"
-                        + " --print-stats tells";
+                        + " --print-stats tells. What is parked goes into a volume, and not into CRIU's images";
         };
     }
 }

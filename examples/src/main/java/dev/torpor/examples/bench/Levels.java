@@ -23,6 +23,8 @@ import dev.torpor.snapshot.Save;
 import dev.torpor.snapshot.Snapshot;
 import dev.torpor.snapshot.SnapshotReport;
 import dev.torpor.tools.TemporaryFolder;
+import java.io.File;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -146,7 +148,7 @@ final class Levels {
     static Cycle podman(Cuda cuda, Podman podman) {
         return (subject, variant) -> {
             Map<Measure, Double> measured = new EnumMap<>(Measure.class);
-            PodmanReport.Checkpoint down = podman.checkpoint(cuda, subject.id(), PodmanCheckpoint.defaults());
+            PodmanReport.Checkpoint down = podman.checkpoint(cuda, subject.id(), options(subject, variant));
             measured.put(Measure.SUSPEND, seconds(down.total()));
             measured.put(Measure.PARK, slowest(down.suspended(), "park"));
             checkParked(down.suspended(), variant);
@@ -156,8 +158,26 @@ final class Levels {
             measured.put(Measure.RUNTIME, seconds(up.runtime()));
             put(measured, up.criu());
             putSteps(measured, up.resumed());
+            subject.store().ifPresent(Levels::empty);
             return measured;
         };
+    }
+
+    private static PodmanCheckpoint options(Subject subject, Variant variant) {
+        PodmanCheckpoint options = PodmanCheckpoint.defaults();
+        return subject.store().isPresent() && variant.parks() ? options.storeAt(ContainerWorkload.STORE) : options;
+    }
+
+    /** Of what the checkpoint needed, for the next one. */
+    private static void empty(Path store) {
+        File[] stored = store.toFile().listFiles();
+        for (File folder : stored == null ? new File[0] : stored) {
+            try {
+                TemporaryFolder.deleteAll(folder.toPath());
+            } catch (IOException e) {
+                throw new TorporException(Problem.TOOL, folder + " cannot be deleted: " + e);
+            }
+        }
     }
 
     private static void put(Map<Measure, Double> measured, CriuStatistics.Restore criu) {

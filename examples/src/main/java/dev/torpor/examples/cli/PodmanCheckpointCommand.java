@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 
 @Command(name = "checkpoint", description = "Suspends the GPU processes of a container, and has podman checkpoint it.")
@@ -38,6 +39,15 @@ final class PodmanCheckpointCommand extends DriverCommand {
             description = "How the archive is compressed: zstd, gzip or none. Default: zstd.")
     private PodmanCheckpoint.@Nullable Compression compression;
 
+    @Option(
+            names = "--store-at",
+            paramLabel = "VOLUME",
+            description = {
+                "A volume, by its path in the container: device memory that the shim parks goes into device-memory-PID there,",
+                "and not into CRIU's images. It stays after a restore; remove it when no checkpoint needs it any more."
+            })
+    private @Nullable Path volume;
+
     @Mixin
     private final DriverOnly driverOnly = new DriverOnly();
 
@@ -57,7 +67,15 @@ final class PodmanCheckpointCommand extends DriverCommand {
         options = leaveRunning ? options.leaveRunning() : options;
         options = preCheckpoint ? options.preCheckpoint() : options;
         options = withPrevious ? options.withPrevious() : options;
+        options = volume == null ? options : options.storeAt(absolute(volume));
         options = archive == null ? options : options.export(archive);
         return compression == null ? options : options.compress(compression);
+    }
+
+    private Path absolute(Path path) {
+        if (!path.isAbsolute()) {
+            throw new ParameterException(line(), "--store-at " + path + " is not an absolute path in the container");
+        }
+        return path;
     }
 }

@@ -1,0 +1,95 @@
+package dev.torpor.podman;
+
+import dev.torpor.GpuProcess;
+import dev.torpor.Problem;
+import dev.torpor.ProcessState;
+import dev.torpor.Suspend;
+import dev.torpor.TorporException;
+import dev.torpor.tools.OwnedFolder;
+import dev.torpor.tools.TemporaryFolder;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Where processes of a container park, in a volume of it: each has a folder of its own there. */
+final class Stores {
+    private static final String FILE = "memory";
+
+    /** The same folder, by both paths. */
+    private record Store(Path here, Path inside) {}
+
+    private final Map<Long, Store> made = new HashMap<>(); // by pids of the host
+
+    /**
+     * Makes the folders. By the volume's path on the host, as what is in a container's own root may be links to anywhere.
+     *
+     * @param volume as the container sees it
+     * @throws TorporException {@link Problem#SNAPSHOT} if it is none, or has something of that name; nothing is left then
+     */
+    void make(Container container, Path volume, List<GpuProcess> processes, List<PodmanProcess> all) {
+        Path source = container.mounts().get(volume.toString());
+        if (source == null) {
+            throw new TorporException(
+                    Problem.SNAPSHOT,
+                    "Container " + container.name() + " has no volume at " + volume + " (it has "
+                            + container.mounts().keySet()
+                            + "): name one of these, or mount one when the container is started. No process was touched.");
+        }
+        for (GpuProcess process : processes) {
+            String name = "device-memory-" + insidePid(process, all);
+            try {
+                OwnedFolder.make(source.resolve(name), process.pid());
+                made.put(process.pid(), new Store(source.resolve(name), volume.resolve(name)));
+            } catch (IOException e) {
+                delete(processes);
+                throw new TorporException(
+                        Problem.SNAPSHOT,
+                        source.resolve(name) + " cannot be made (" + e
+                                + "): remove what is left of an earlier checkpoint, if nobody needs it any more, or name another volume."
+                                + " No process was touched.");
+            }
+        }
+    }
+
+    private static long insidePid(GpuProcess process, List<PodmanProcess> all) {
+        return all.stream()
+                .filter(one -> one.pid() == process.pid())
+                .mapToLong(PodmanProcess::containerPid)
+                .findFirst()
+                .orElse(process.pid());
+    }
+
+    /** Into the process's folder, if it has one. */
+    Suspend on(Suspend suspend, GpuProcess process) {
+        Store store = made.get(process.pid());
+        return store == null ? suspend : suspend.storeAt(store.inside.resolve(FILE));
+    }
+
+    /** Those of processes that run: of others, it may be all their memory. */
+    void delete(List<GpuProcess> processes) {
+        for (GpuProcess process : processes) {
+            Store store = made.get(process.pid());
+            if (store != null && runs(process)) {
+                delete(store.here);
+            }
+        }
+    }
+
+    private static boolean runs(GpuProcess process) {
+        try {
+            return process.state().equals(ProcessState.RUNNING);
+        } catch (TorporException e) {
+            return false;
+        }
+    }
+
+    private static void delete(Path folder) {
+        try {
+            TemporaryFolder.deleteAll(folder);
+        } catch (IOException e) {
+            return; // the next checkpoint says that it is there
+        }
+    }
+}
