@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "order.h"
+#include "capture.h"
 #include "statistics.h"
 
 #include <pthread.h>
@@ -66,8 +67,14 @@ static int concerns(const struct hold *hold, CUcontext context, CUstream stream)
     return stream == hold->stream || (stream == CU_STREAM_LEGACY ? hold->blocking : is_blocking(stream));
 }
 
+/* What is recorded does not run now, and a stream that captures is best not asked anything else. */
+static int is_recorded(CUstream stream) {
+    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+    return capturing() && !driver()->cuStreamIsCapturing(stream, &status) && status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
 static int held(CUcontext context, CUstream stream) {
-    if (stream == GIVING_MEMORY || stream == GIVING_CAPTURE) return 0;
+    if (stream == GIVING_MEMORY || stream == GIVING_CAPTURE || is_recorded(stream)) return 0;
     for (int i = 0; i < MAX_HOLDS; i++)
         if (concerns(&holds[i], context, stream)) return 1;
     return 0;

@@ -206,6 +206,23 @@ static void aCaptureThatBeginsDuringACopyIsNotHarmed(void) {
     finish_test();
 }
 
+static void whatIsRecordedDoesNotWaitForACopy(void) {
+    pthread_t thread;
+    CUgraph graph = NULL;
+    setenv("TORPOR_SIM_DELAY_US", "50000", 1);
+    CUcontext context = prepare();
+    pthread_create(&thread, NULL, copy_slowly, context);
+    EXPECT_IS(3, shim_threads_become(3));
+    OK(cu.cuStreamBeginCapture_v2(other, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cu.cuMemsetD8Async(device, 7, 16, other));
+    EXPECT(!over || real_driver());
+    OK(cu.cuStreamEndCapture(other, &graph));
+    OK(cu.cuGraphDestroy(graph));
+    pthread_join(thread, NULL);
+    EXPECT_IS(1, by_engine());
+    finish_test();
+}
+
 struct captures { CUcontext context; _Atomic int over; int good; };
 
 static void *capture_often(void *argument) {
@@ -456,6 +473,7 @@ int main(void) {
     RUN(capturesOfTheOldestFormsAreKnown);
     RUN(buffersGivenUpDuringACaptureDoNotHarmIt);
     RUN(aCaptureThatBeginsDuringACopyIsNotHarmed);
+    RUN(whatIsRecordedDoesNotWaitForACopy);
     RUN(anotherThreadsCapturesAreNotHarmedByTheEngine);
     RUN(aCaptureThatDoesNotBeginChangesNothing);
     RUN(anInvalidatedCaptureEnds);
