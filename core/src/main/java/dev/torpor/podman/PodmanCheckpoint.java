@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Options of {@link Podman#checkpoint}. */
 public final class PodmanCheckpoint extends PodmanOptions<PodmanCheckpoint> {
+    private static final String PRE_CHECKPOINT = "--pre-checkpoint";
     private static final PodmanCheckpoint DEFAULT =
             new PodmanCheckpoint(Arguments.NONE, Resume.defaults(), Suspend.to(Level.CHECKPOINT), false, null, null);
 
@@ -70,7 +71,7 @@ public final class PodmanCheckpoint extends PodmanOptions<PodmanCheckpoint> {
      * kernel must be able to track changed memory.
      */
     public PodmanCheckpoint preCheckpoint() {
-        return running("--pre-checkpoint");
+        return running(PRE_CHECKPOINT);
     }
 
     /** On top of a pre-checkpoint ({@code --with-previous}). */
@@ -111,7 +112,7 @@ public final class PodmanCheckpoint extends PodmanOptions<PodmanCheckpoint> {
      * Processes that carry the shim park their device memory in a volume of the container: each in a folder of its own there,
      * {@code device-memory-PID} by the pid inside. So it is neither in CRIU's images nor in an archive, which makes both ways faster by far.
      * It belongs to the checkpoint, stays after a restore, as there may be others of the same checkpoint, and is the caller's to remove; a
-     * checkpoint that fails removes it. Default: none, so that it goes into CRIU's images.
+     * checkpoint that fails removes it. Of no matter for a pre-checkpoint. Default: none, so that it goes into CRIU's images.
      *
      * @param volume an absolute path: where a folder of the host, or a volume, is mounted in the container
      * @throws IllegalArgumentException if it is relative
@@ -125,7 +126,7 @@ public final class PodmanCheckpoint extends PodmanOptions<PodmanCheckpoint> {
     }
 
     Optional<Path> store() {
-        return Optional.ofNullable(store);
+        return told.words().contains(PRE_CHECKPOINT) ? Optional.empty() : Optional.ofNullable(store);
     }
 
     Suspend suspend() {

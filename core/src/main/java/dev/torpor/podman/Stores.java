@@ -38,6 +38,9 @@ final class Stores {
                             + "): name one of these, or mount one when the container is started. No process was touched.");
         }
         for (GpuProcess process : processes) {
+            if (process.shim().isEmpty()) {
+                continue; // the driver alone keeps its memory
+            }
             String name = "device-memory-" + insidePid(process, all);
             try {
                 OwnedFolder.make(source.resolve(name), process.pid());

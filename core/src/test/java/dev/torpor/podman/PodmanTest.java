@@ -65,6 +65,17 @@ class PodmanTest {
         assertThat(statistics.id()).isEmpty();
     }
 
+    @Test
+    void aPreCheckpointStoresNothing() {
+        PodmanCheckpoint stored = PodmanCheckpoint.defaults().storeAt(Path.of("/volume/"));
+
+        assertThat(stored.keep().store()).contains(Path.of("/volume"));
+        assertThat(stored.preCheckpoint().store()).isEmpty();
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> PodmanCheckpoint.defaults().storeAt(Path.of("volume")))
+                .withMessageContaining("'volume' is relative");
+    }
+
     @ParameterizedTest
     @CsvSource({"checkpoint, yes", "restore, no"})
     void ctrlCDoesNotReachACheckpoint(String action, String own) throws IOException {
