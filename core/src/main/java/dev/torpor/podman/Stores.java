@@ -46,7 +46,7 @@ final class Stores {
                 OwnedFolder.make(source.resolve(name), process.pid());
                 made.put(process.pid(), new Store(source.resolve(name), volume.resolve(name)));
             } catch (IOException e) {
-                delete(processes);
+                made.values().forEach(store -> delete(store.here)); // nothing is in them yet
                 throw new TorporException(
                         Problem.SNAPSHOT,
                         source.resolve(name) + " cannot be made (" + e

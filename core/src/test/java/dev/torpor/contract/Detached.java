@@ -3,6 +3,7 @@ package dev.torpor.contract;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.torpor.tools.Command;
+import dev.torpor.tools.ProcFs;
 import java.io.BufferedReader;
 import java.io.FileInputStream;
 import java.io.IOException;
@@ -24,6 +25,7 @@ import java.util.concurrent.TimeUnit;
  * that CRIU can dump it and make it anew, and whoever it is then answers here.
  */
 public final class Detached implements AutoCloseable {
+    private static final ProcFs PROC = new ProcFs();
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private final RandomAccessFile commands;
@@ -133,8 +135,9 @@ public final class Detached implements AutoCloseable {
         return bytes;
     }
 
+    /** A zombie is not. */
     public boolean isAlive() {
-        return ProcessHandle.of(pid).isPresent();
+        return PROC.startTime(pid) >= 0;
     }
 
     /** Sends a command and waits for its answer. */
