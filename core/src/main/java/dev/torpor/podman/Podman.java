@@ -121,7 +121,7 @@ public final class Podman {
         options.checkArchive();
         List<GpuProcess> awake = gpuProcesses(cuda, found, state -> !state.equals(ProcessState.CHECKPOINTED));
         Stores stores = new Stores();
-        options.store().ifPresent(folder -> stores.make(found, folder, awake, processes(found)));
+        options.store().ifPresent(folder -> stores.make(found, folder, awake));
         List<Report> suspended = suspended(awake, options, stores);
         PodmanStatistics statistics;
         try {

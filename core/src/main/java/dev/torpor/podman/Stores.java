@@ -6,6 +6,7 @@ import dev.torpor.ProcessState;
 import dev.torpor.Suspend;
 import dev.torpor.TorporException;
 import dev.torpor.tools.OwnedFolder;
+import dev.torpor.tools.ProcFs;
 import dev.torpor.tools.TemporaryFolder;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import java.util.Map;
 
 /** Where processes of a container park, in a volume of it: each has a folder of its own there. */
 final class Stores {
+    private static final ProcFs PROC = new ProcFs();
     private static final String FILE = "memory";
 
     /** The same folder, by both paths. */
@@ -28,7 +30,7 @@ final class Stores {
      * @param volume as the container sees it
      * @throws TorporException {@link Problem#SNAPSHOT} if it is none, or has something of that name; nothing is left then
      */
-    void make(Container container, Path volume, List<GpuProcess> processes, List<PodmanProcess> all) {
+    void make(Container container, Path volume, List<GpuProcess> processes) {
         Path source = container.mounts().get(volume.toString());
         if (source == null) {
             throw new TorporException(
@@ -41,9 +43,9 @@ final class Stores {
             if (process.shim().isEmpty()) {
                 continue; // the driver alone keeps its memory
             }
-            String name = "device-memory-" + insidePid(process, all);
+            String name = "device-memory-" + PROC.innermostPid(process.pid());
             try {
-                OwnedFolder.make(source.resolve(name), process.pid());
+                OwnedFolder.make(source.resolve(name), PROC.user(process.pid()));
                 made.put(process.pid(), new Store(source.resolve(name), volume.resolve(name)));
             } catch (IOException e) {
                 made.values().forEach(store -> delete(store.here)); // nothing is in them yet
@@ -54,14 +56,6 @@ final class Stores {
                                 + " No process was touched.");
             }
         }
-    }
-
-    private static long insidePid(GpuProcess process, List<PodmanProcess> all) {
-        return all.stream()
-                .filter(one -> one.pid() == process.pid())
-                .mapToLong(PodmanProcess::containerPid)
-                .findFirst()
-                .orElse(process.pid());
     }
 
     /** Into the process's folder, if it has one. */

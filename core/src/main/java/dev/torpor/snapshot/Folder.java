@@ -5,6 +5,7 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonObject;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
+import dev.torpor.tools.OwnedFolder;
 import dev.torpor.tools.TemporaryFolder;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -73,8 +74,7 @@ record Folder(Path path) {
         Path folder = path.resolve(DEVICE_MEMORY + "-" + pid);
         try {
             if (!Files.isDirectory(folder)) {
-                Files.createDirectory(folder, PosixFilePermissions.asFileAttribute(mode("rwx------")));
-                Files.setAttribute(folder, "unix:uid", Math.toIntExact(user));
+                OwnedFolder.make(folder, user);
             }
         } catch (IOException e) {
             throw new TorporException(

@@ -8,18 +8,16 @@ import java.nio.file.attribute.PosixFilePermissions;
 
 /** A folder for files that a process makes itself. */
 public final class OwnedFolder {
-    private static final ProcFs PROC = new ProcFs();
-
     private OwnedFolder() {}
 
     /**
-     * Makes one that is the process's user's alone.
+     * Makes one that is a user's alone.
      *
      * @throws IOException if something has the name, or this process may not
      */
-    public static void make(Path folder, long pid) throws IOException {
+    public static void make(Path folder, long user) throws IOException {
         Files.createDirectory(
                 folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-        Files.setAttribute(folder, "unix:uid", Math.toIntExact(PROC.user(pid)), LinkOption.NOFOLLOW_LINKS);
+        Files.setAttribute(folder, "unix:uid", Math.toIntExact(user), LinkOption.NOFOLLOW_LINKS);
     }
 }

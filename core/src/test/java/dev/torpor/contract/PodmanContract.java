@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -147,9 +148,10 @@ public abstract class PodmanContract extends TypedContract {
     }
 
     /** With the shim, and a volume of its own. */
-    private TargetContainer startWithStore(Path store) throws IOException {
+    private TargetContainer startWithStore(Path store, String... more) throws IOException {
         List<String> arguments = new ArrayList<>(Podman.runArguments(Shim.extract(), ShimOptions.defaults()));
         arguments.addAll(List.of("--volume", store.toRealPath() + ":/store"));
+        arguments.addAll(List.of(more));
         return start(arguments.toArray(new String[0]));
     }
 
@@ -209,6 +211,43 @@ public abstract class PodmanContract extends TypedContract {
             container.assertMemoryIntact();
             container.podman().checkpoint(cuda, container.name(), stored);
             container.podman().restore(cuda, container.name(), PodmanRestore.defaults());
+            container.assertMemoryIntact();
+        }
+    }
+
+    private static String[] faults(SimulatorFaults faults) {
+        return faults.environment().entrySet().stream()
+                .flatMap(one -> Stream.of("--env", one.getKey() + "=" + one.getValue()))
+                .toArray(String[]::new);
+    }
+
+    @Test
+    void aSuspendThatFailsLeavesNothingInTheVolume() throws IOException {
+        Path store = Files.createDirectory(directory.resolve("store"));
+        PodmanCheckpoint stored = PodmanCheckpoint.defaults().storeAt(Path.of("/store"));
+        SimulatorFaults faults = new SimulatorFaults().fail("cuCheckpointProcessCheckpoint#1", 999);
+        try (TargetContainer container = startWithStore(store, faults(faults))) {
+            failure(Problem.DRIVER, () -> container.podman().checkpoint(cuda, container.name(), stored));
+
+            assertThat(store).isEmptyDirectory();
+            assertThat(gpuProcess(container).state()).isEqualTo(ProcessState.RUNNING);
+            container.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void memoryOfAProcessThatCannotBeWokenStaysInTheVolume() throws IOException {
+        Path store = Files.createDirectory(directory.resolve("store"));
+        PodmanCheckpoint stored = PodmanCheckpoint.defaults().storeAt(Path.of("/store"));
+        SimulatorFaults faults = new SimulatorFaults()
+                .fail("cuCheckpointProcessCheckpoint#1", 999)
+                .fail("cuCheckpointProcessUnlock#1", 999);
+        try (TargetContainer container = startWithStore(store, faults(faults))) {
+            failure(Problem.DRIVER, () -> container.podman().checkpoint(cuda, container.name(), stored));
+
+            assertThat(gpuProcess(container).state()).isEqualTo(ProcessState.LOCKED);
+            assertThat(store.resolve("device-memory-1/memory")).exists();
+            gpuProcess(container).resume();
             container.assertMemoryIntact();
         }
     }
