@@ -19,7 +19,6 @@ static size_t touched;
 static struct populating populating;
 static char file[PATH_MAX]; /* empty: anonymous */
 static struct stat made;    /* the file, so that no other is removed */
-static size_t detached;     /* how large the file is, which is somebody else's, and not mapped any more; 0: it is not */
 
 char *arena_base(void) { return base; }
 size_t arena_size(void) { return atomic_load(&size); }
@@ -45,21 +44,7 @@ size_t arena_release(void) {
     return was;
 }
 
-void arena_detach(void) {
-    if (!*file) return;
-    real_munmap(base, size);
-    detached = size;
-    base = NULL;
-    touched = 0;
-    atomic_store(&size, 0);
-}
-
-const char *arena_detached(void) { return detached ? file : NULL; }
-size_t arena_detached_size(void) { return detached; }
-
 void arena_done(void) {
-    if (detached) *file = 0;
-    detached = 0;
     if (*file || !settings()->arena_keep) arena_release();
 }
 
@@ -121,5 +106,4 @@ void arena_after_fork(void) {
     touched = 0;
     atomic_store(&size, 0);
     *file = 0;
-    detached = 0;
 }

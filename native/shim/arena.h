@@ -15,10 +15,6 @@ char *arena_base(void);
 size_t arena_size(void);   /* 0: there is none */
 size_t arena_release(void); /* how much it was */
 void arena_done(void);     /* what was in it is needed no more */
-/* The file, if it is one, is left to whoever named it: nothing of the process refers to it, and it is never removed. */
-void arena_detach(void);
-const char *arena_detached(void); /* its name; NULL: it is not */
-size_t arena_detached_size(void);
 void arena_after_fork(void);
 
 #endif

@@ -45,7 +45,7 @@ static int take_word(char **arguments, struct request *request, struct answer *a
     char *word = strsep(arguments, " ");
     if (!*word) return 1;
     if (!strcmp(word, keep_is)) return request->keep = 1;
-    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=1 and arena=PATH, unpark arena=PATH, and neither ", word), 0;
+    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=1 and arena=PATH, unpark arena=FOLDER, and neither ", word), 0;
     if (take_timeout(word + sizeof timeout_is - 1, &request->timeout)) return request->timed = 1;
     return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1), 0;
 }
@@ -59,14 +59,14 @@ static int take_words(char *arguments, struct request *request, struct answer *a
 static void park(char *arguments, struct answer *answer) {
     struct request request = {.timeout = usual_timeout_ms};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.keep && !request.path) return refuse(answer, "argument", "keep=1 keeps a file: name one with arena=PATH.", "");
+    if (request.keep && !request.path) return refuse(answer, "argument", "keep=1 keeps files: name a folder for them with arena=FOLDER.", "");
     park_park(request.timeout, request.path, request.keep, answer);
 }
 
 static void unpark(char *arguments, struct answer *answer) {
     struct request request = {0};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.keep || request.timed) return refuse(answer, "argument", "unpark takes arena=PATH alone.", "");
+    if (request.keep || request.timed) return refuse(answer, "argument", "unpark takes arena=FOLDER alone.", "");
     park_unpark(request.path, answer);
 }
 

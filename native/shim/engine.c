@@ -6,7 +6,7 @@
 #include <time.h>
 
 enum { MAX_RINGS = 64 };
-enum { BUFFER = 4 << 20 };   /* for what the driver copies out of a file */
+enum { BUFFER = 4 << 20 };   /* for what the driver copies out of files, or into them */
 enum { GAIN = 5 };           /* how many times as fast the engine is as the driver, about */
 enum { EXIT_SECONDS = 2 };   /* how long the end of the process waits for copies */
 
@@ -131,16 +131,25 @@ int engine_copy(struct ring *ring, CUcontext context, enum direction direction, 
     return copied;
 }
 
-/* What no ring can bring, through a little of the process's own memory. */
-static CUresult from_file(const struct piece *piece) {
+static CUresult from_file(const struct piece *piece, char *buffer, size_t done, size_t bytes) {
+    if (!stored_read(piece->file, buffer, piece->offset + done, bytes)) return CUDA_ERROR_OPERATING_SYSTEM;
+    return driver()->cuMemcpyHtoD_v2(piece->device + done, buffer, bytes);
+}
+
+static CUresult to_file(const struct piece *piece, char *buffer, size_t done, size_t bytes) {
+    CUresult result = driver()->cuMemcpyDtoH_v2(buffer, piece->device + done, bytes);
+    return result || stored_write(piece->file, buffer, piece->offset + done, bytes) ? result : CUDA_ERROR_OPERATING_SYSTEM;
+}
+
+/* What no ring can move, through a little of the process's own memory. */
+static CUresult through_buffer(enum direction direction, const struct piece *piece) {
     size_t part = BUFFER;
     CUresult result = CUDA_SUCCESS;
     char *buffer = pages_map(BUFFER);
     if (!buffer) return CUDA_ERROR_OUT_OF_MEMORY;
     for (size_t done = 0; done < piece->bytes && !result; done += part) {
         if (part > piece->bytes - done) part = piece->bytes - done;
-        if (!stored_read(piece->file, buffer, piece->offset + done, part)) result = CUDA_ERROR_OPERATING_SYSTEM;
-        else result = driver()->cuMemcpyHtoD_v2(piece->device + done, buffer, part);
+        result = (direction == TO_DEVICE ? from_file : to_file)(piece, buffer, done, part);
     }
     real_munmap(buffer, BUFFER);
     return result;
@@ -150,7 +159,7 @@ static CUresult by_driver(enum direction direction, const struct piece *pieces, 
     const struct driver *d = driver();
     CUresult result = CUDA_SUCCESS;
     for (size_t i = 0; i < count && !result; i++)
-        if (pieces[i].file) result = from_file(&pieces[i]);
+        if (pieces[i].file) result = through_buffer(direction, &pieces[i]);
         else if (direction == TO_DEVICE) result = d->cuMemcpyHtoD_v2(pieces[i].device, pieces[i].host, pieces[i].bytes);
         else result = d->cuMemcpyDtoH_v2(pieces[i].host, pieces[i].device, pieces[i].bytes);
     return result;

@@ -13,7 +13,7 @@ struct parcel {
     uint64_t copied; /* of the last copy: what is free within a pool's chunk is not */
 };
 
-/* Where parked bytes lie: in memory, or (when they come back) in a file. Each block has its place there. */
+/* Where parked bytes lie: in memory, or in files. Each block has its place there. */
 struct shelf {
     char *base;
     struct stored *file;

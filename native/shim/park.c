@@ -12,6 +12,7 @@
 #include "torpor.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ enum { SHORTEST_MS = 10 };  /* for a GPU that has nothing to do, too, as threads
 static _Atomic int state; /* enum park_state */
 static pthread_mutex_t at_work = PTHREAD_MUTEX_INITIALIZER;
 static struct parcel parcel; /* what is parked */
+static struct { char folder[PATH_MAX]; size_t bytes; } left; /* with whoever named the folder; bytes 0: nothing is */
 
 int park_on(void) { return settings()->park && driver() && driver()->can_park; }
 
@@ -78,8 +80,36 @@ static void end(enum park_state new) {
     pthread_mutex_unlock(&at_work);
 }
 
+/* Where a park goes: into memory or a file of the process's own, or into files of the caller's. */
+struct target {
+    const char *path; /* NULL: memory */
+    int keep;
+    int made;         /* files are there, and open */
+    struct stored stored;
+};
+
+static void drop_files(struct target *target) {
+    if (target->made) stored_remove(&target->stored);
+    target->made = 0;
+}
+
+/* What an earlier park has left is given up first: the files are in memory, too, until the disk has them. */
+static int make_files(uint64_t bytes, struct target *target, struct answer *answer) {
+    char name[STORED_NAME];
+    if (!bytes || (target->made && target->stored.bytes >= bytes)) return 1;
+    drop_files(target);
+    arena_release();
+    enum stored_answer made = stored_make(&target->stored, target->path, bytes);
+    target->made = made == STORED_READY;
+    if (target->made) return 1;
+    stored_name(target->stored.file, name);
+    if (made == STORED_DISK_FULL) say_error(answer, "arena", "%s cannot hold %llu bytes: %s. Nothing was parked.", target->path, (unsigned long long)bytes, strerror(errno));
+    else say_error(answer, "arena", "%s%s cannot be %s: %s. Nothing was parked.", target->path, name, *name ? "made" : "used as a folder", strerror(errno));
+    return 0;
+}
+
 /* 0: there is not enough, and why. */
-static int make_room(uint64_t bytes, const char *path, struct answer *answer) {
+static int make_arena(uint64_t bytes, const char *path, struct answer *answer) {
     switch (arena_reserve(bytes, path)) {
     case ARENA_READY: return 1;
     case ARENA_NO_FILE: say_error(answer, "arena", "%s cannot be made: %s. Nothing was parked.", path, strerror(errno)); return 0;
@@ -88,12 +118,16 @@ static int make_room(uint64_t bytes, const char *path, struct answer *answer) {
     }
 }
 
+static int make_room(uint64_t bytes, struct target *target, struct answer *answer) {
+    return target->keep ? make_files(bytes, target, answer) : make_arena(bytes, target->path, answer);
+}
+
 void park_prepare(struct answer *answer) {
     if (!begin_new(answer)) return;
     uint64_t begun = clock_ns();
     enum park_state now = atomic_load(&state);
     if (now != RUNNING) say_error(answer, "parked", "the process is parked already.");
-    else if (make_room(blocks_extent().parkable, NULL, answer)) {
+    else if (make_arena(blocks_extent().parkable, NULL, answer)) {
         arena_touch_begin();
         arena_touch_end();
         say_ok(answer, "arena_bytes=%llu seconds=%.6f", (unsigned long long)arena_size(), seconds(begun, clock_ns()));
@@ -120,31 +154,33 @@ static void reopen(void) {
 struct times { uint64_t begun, shut, ready, copied, gone; };
 
 /* With the gate closed. */
-static int move_out(const char *path, struct times *times, struct answer *answer) {
+static int move_out(struct target *target, struct times *times, struct answer *answer) {
     struct failure failure = {0};
     pools_empty();
     if (!parcel_pack(&parcel)) return say_error(answer, "host-memory", "no host memory for the list of blocks. Nothing was parked."), 0;
-    if (!make_room(parcel.bytes, path, answer)) return parcel_forget(&parcel), 0;
+    if (!make_room(parcel.bytes, target, answer)) return parcel_forget(&parcel), 0;
     times->ready = clock_ns();
     arena_touch_begin(); /* the copies need not wait for the last page */
-    struct shelf shelf = {.base = arena_base()};
+    struct shelf shelf = {.base = arena_base(), .file = target->keep ? &target->stored : NULL};
     int good = parcel_copy_out(&parcel, &shelf, &failure);
     arena_touch_end();
     times->copied = clock_ns();
     if (good) return parcel_release(&parcel), 1;
-    say_error(answer, "driver", "%s answers %d. Nothing was parked.", failure.call, (int)failure.result);
+    int unwritten = shelf.file ? atomic_load(&shelf.file->error) : 0;
+    if (unwritten) say_error(answer, "arena", "%s cannot be written: %s. Nothing was parked.", target->path, strerror(unwritten));
+    else say_error(answer, "driver", "%s answers %d. Nothing was parked.", failure.call, (int)failure.result);
     parcel_forget(&parcel);
     return 0;
 }
 
-static int park(uint64_t timeout_ms, const char *path, struct answer *answer) {
+static int park(uint64_t timeout_ms, struct target *target, struct answer *answer) {
     struct times times = {.begun = clock_ns()};
-    if (!make_room(blocks_extent().parkable, path, answer)) return 0;
+    if (!make_room(blocks_extent().parkable, target, answer)) return 0;
     uint64_t prepared = clock_ns();
     if (!shut(timeout_ms, answer)) return 0;
     times.shut = clock_ns();
     allocations_defer(1);
-    if (!move_out(path, &times, answer)) return reopen(), 0;
+    if (!move_out(target, &times, answer)) return reopen(), 0;
     limits_lower();
     times.gone = clock_ns();
     count_passage(PARKED, parcel.bytes, times.gone - times.begun);
@@ -155,13 +191,20 @@ static int park(uint64_t timeout_ms, const char *path, struct answer *answer) {
     return 1;
 }
 
+static void leave_files(struct target *target) {
+    stored_close(&target->stored);
+    strcpy(left.folder, target->path);
+    left.bytes = target->stored.bytes;
+}
+
 void park_park(uint64_t timeout_ms, const char *path, int keep, struct answer *answer) {
     if (!begin_new(answer)) return;
     if (atomic_load(&state) == PARKED_STATE) return say_error(answer, "parked", "the process is parked already."), end(PARKED_STATE);
     atomic_store(&state, PARKING);
-    int parked = park(timeout_ms, path, answer);
-    if (!parked) arena_done();
-    else if (keep) arena_detach();
+    struct target target = {.path = path, .keep = keep};
+    int parked = park(timeout_ms, &target, answer);
+    if (!parked) drop_files(&target), arena_done();
+    else if (target.made) leave_files(&target);
     end(parked ? PARKED_STATE : RUNNING);
 }
 
@@ -176,16 +219,17 @@ static void say_short(struct answer *answer, struct failure failure) {
 
 /* Where the bytes are: what has to be closed afterwards, or nothing. 0: there is no getting at them. */
 static int find_shelf(const char *path, struct shelf *shelf, struct stored *stored, struct answer *answer) {
-    const char *left = arena_detached();
+    char name[STORED_NAME];
     shelf->base = arena_base();
-    if (path && !left && parcel.bytes) return say_error(answer, "arena", "the process is parked in memory or a file of its own, not in %s. Nothing is lost: unpark without it.", path), 0;
-    if (!left) return 1;
-    if (!path) path = left;
-    enum stored_answer opened = stored_open(stored, path, arena_detached_size());
-    if (opened == STORED_NOT_THERE) return say_error(answer, "arena", "%s cannot be opened: %s. Nothing is lost: unpark with arena=PATH, where the file is now.", path, strerror(errno)), 0;
-    if (opened == STORED_OTHER) return say_error(answer, "arena", "%s is no file of the %zu bytes that were parked. Nothing is lost: unpark with arena=PATH, where that file is now.", path, arena_detached_size()), 0;
-    shelf->file = stored;
-    return 1;
+    if (path && !left.bytes && parcel.bytes) return say_error(answer, "arena", "the process is parked in memory or a file of its own, not in %s. Nothing is lost: unpark without it.", path), 0;
+    if (!left.bytes) return 1;
+    if (!path) path = left.folder;
+    enum stored_answer opened = stored_open(stored, path, left.bytes);
+    if (opened == STORED_READY) return shelf->file = stored, 1;
+    stored_name(stored->file, name);
+    if (opened == STORED_NOT_THERE) say_error(answer, "arena", "%s%s cannot be opened: %s. Nothing is lost: unpark with arena=FOLDER, where the files are now.", path, name, strerror(errno));
+    else say_error(answer, "arena", "%s%s is no file of the %zu bytes that were parked. Nothing is lost: unpark with arena=FOLDER, where those files are now.", path, name, left.bytes);
+    return 0;
 }
 
 static int move_in(const struct shelf *shelf, struct times *times, struct answer *answer) {
@@ -199,7 +243,7 @@ static int move_in(const struct shelf *shelf, struct times *times, struct answer
     times->copied = clock_ns();
     if (!good && whole) limits_lower();
     int unread = shelf->file ? atomic_load(&shelf->file->error) : 0;
-    if (unread) say_error(answer, "arena", "the file of what is parked cannot be read: %s. Nothing was changed: mend the file and unpark again.", strerror(unread));
+    if (unread) say_error(answer, "arena", "the files of what is parked cannot be read: %s. Nothing was changed: mend them and unpark again.", strerror(unread));
     else if (!good) say_short(answer, failure);
     return good;
 }
@@ -216,6 +260,7 @@ static int unpark(const char *path, struct answer *answer) {
     parcel_forget(&parcel);
     reopen();
     arena_done();
+    left.bytes = 0;
     times.gone = clock_ns();
     count_passage(UNPARKED, bytes, times.gone - times.begun);
     say_ok(answer, "bytes=%llu copied_bytes=%llu blocks=%llu map_seconds=%.6f copy_seconds=%.6f seconds=%.6f gbps=%.2f", (unsigned long long)bytes, (unsigned long long)copied, (unsigned long long)count,
@@ -251,4 +296,5 @@ void park_after_fork(void) {
     at_work = unlocked;
     atomic_store(&state, RUNNING);
     parcel = (struct parcel){0};
+    left.bytes = 0;
 }

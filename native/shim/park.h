@@ -16,7 +16,7 @@ struct answer {
 int park_on(void); /* whether memory is made so that it can be parked */
 void park_status(struct answer *answer);
 void park_prepare(struct answer *answer);
-/* path: NULL for anonymous memory. keep: the file is the caller's, and `path` of the unpark says where it is by then; NULL: where it was */
+/* path: NULL for anonymous memory, or a new file; with keep a folder that is the caller's, and `path` of the unpark says where it is by then; NULL: where it was */
 void park_park(uint64_t timeout_ms, const char *path, int keep, struct answer *answer);
 void park_unpark(const char *path, struct answer *answer);
 void park_release(struct answer *answer);

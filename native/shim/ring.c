@@ -81,8 +81,11 @@ static CUresult fetch(struct lane *lane, struct half *half) {
 
 static CUresult land(struct half *half) {
     CUresult result = half_wait(half);
-    if (!result) move_out(half->part.host, half->at, half->part.bytes);
-    return result;
+    const struct piece *part = &half->part;
+    if (result) return result;
+    if (!part->file) move_out(part->host, half->at, part->bytes);
+    else if (!stored_write(part->file, half->at, part->offset, part->bytes)) return CUDA_ERROR_OPERATING_SYSTEM;
+    return CUDA_SUCCESS;
 }
 
 /* One part is under way while the one before it is moved out. */

@@ -10,13 +10,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* With a file in place of host memory it goes to the device only. */
+/* Host memory is at the other end, or files are. */
 struct piece {
     CUdeviceptr device;
     char *host;
     size_t bytes;
-    struct stored *file; /* NULL: there is none */
-    size_t offset;       /* in the file */
+    struct stored *file; /* NULL: there are none */
+    size_t offset;       /* in them */
 };
 
 /* Half of a lane's pinned memory: one is filled while the other is on its way. */

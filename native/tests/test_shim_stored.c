@@ -1,23 +1,39 @@
-/* Parking into a file that belongs to whoever names it: the process does not refer to it, and it may be elsewhere when it is needed. */
+/* Parking into files of a folder that belongs to whoever names it: the process does not refer to them, and they may be elsewhere when they are needed. */
 #include "parking.h"
 #include "outcome.h"
 #include "virtual.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { BYTES = 6 * MIB, SOME = 2 * MIB, POOLED = 4 * MIB };
+enum { BYTES = 7 * MIB, SOME = 2 * MIB, POOLED = 4 * MIB };
 static CUdeviceptr memory, mine, pooled;
 static char folder[200], path[300], elsewhere[300], line[400];
+
+/* One of those files. */
+static const char *file_of(const char *where, int number) {
+    static char name[400];
+    snprintf(name, sizeof name, "%s/memory-%02d", where, number);
+    return name;
+}
 
 static void prepare_in(const char *where) {
     use_device(0);
     snprintf(folder, sizeof folder, "%s", where);
     snprintf(path, sizeof path, "%s/stored-%d", folder, (int)getpid());
     snprintf(elsewhere, sizeof elsewhere, "%s/moved %d", folder, (int)getpid());
+    OK(mkdir(path, 0700));
     OK(cu.cuMemAlloc_v2(&memory, BYTES));
     mine = mapped(SOME, made(SOME));
     OK(cu.cuMemAllocAsync(&pooled, POOLED, NULL));
@@ -58,6 +74,19 @@ static int refers_to(const char *file) {
 
 static int is_there(const char *file) { return !access(file, F_OK); }
 
+/* How many it was. */
+static int emptied(const char *where) {
+    int count = 0;
+    for (int i = 0; i < 16; i++) count += !unlink(file_of(where, i));
+    return count;
+}
+
+/* With the files of a park, and nothing else. */
+static void drop(const char *where) {
+    EXPECT(emptied(where) > 0);
+    OK(rmdir(where));
+}
+
 static void itIsNeitherOpenNorMappedAndMayMove(void) {
     prepare();
     COMMAND_OK(with("park keep=1", path));
@@ -71,7 +100,7 @@ static void itIsNeitherOpenNorMappedAndMayMove(void) {
     EXPECT(!refers_to(elsewhere));
     expect_whole();
     EXPECT(is_there(elsewhere));
-    OK(unlink(elsewhere));
+    drop(elsewhere);
 }
 
 static void itIsLookedForWhereItWas(void) {
@@ -79,12 +108,12 @@ static void itIsLookedForWhereItWas(void) {
     COMMAND_OK(with("park keep=1", path));
     COMMAND_OK("unpark");
     expect_whole();
-    COMMAND_FAILS("arena", with("park keep=1", path)); /* it is there still */
-    OK(unlink(path));
+    COMMAND_FAILS("arena", with("park keep=1", path)); /* they are there still */
+    EXPECT(emptied(path) > 1);
     COMMAND_OK(with("park keep=1", path));
     COMMAND_OK("unpark");
     expect_whole();
-    OK(unlink(path));
+    drop(path);
 }
 
 static void itIsReadByAsManyProcessesAsComeOfIt(void) {
@@ -94,24 +123,27 @@ static void itIsReadByAsManyProcessesAsComeOfIt(void) {
         COMMAND_OK("unpark");
         EXPECT(!is_there(elsewhere));
         OK(rename(path, elsewhere)); /* an older one, of the same bytes */
+        OK(mkdir(path, 0700));
         COMMAND_OK(with("park keep=1", path));
         COMMAND_OK(with("unpark", elsewhere));
         expect_whole();
-        OK(unlink(path));
-        OK(unlink(elsewhere));
+        EXPECT(emptied(path) > 1);
+        drop(elsewhere);
     }
 }
 
 static void whatTheDiskHasIsReadFromIt(void) {
     prepare();
     COMMAND_OK(with("park keep=1", path));
-    int fd = open(path, O_RDONLY);
-    OK(fdatasync(fd)); /* what is dirty stays in the page cache */
-    OK(posix_fadvise(fd, MIB, 0, POSIX_FADV_DONTNEED));
-    close(fd);
+    for (int i = 0; is_there(file_of(path, i)); i++) {
+        int fd = open(file_of(path, i), O_RDONLY);
+        OK(fdatasync(fd)); /* what is dirty stays in the page cache */
+        OK(posix_fadvise(fd, MIB, 0, POSIX_FADV_DONTNEED));
+        close(fd);
+    }
     COMMAND_OK("unpark");
     expect_whole();
-    OK(unlink(path));
+    drop(path);
 }
 
 static void itMayLieInMemory(void) {
@@ -123,14 +155,14 @@ static void itMayLieInMemory(void) {
     COMMAND_OK(with("park keep=1", path));
     COMMAND_OK("unpark");
     expect_whole();
-    OK(unlink(path));
+    drop(path);
 }
 
 static void oneThatWasCutIsNoLoss(void) {
     static char rest[MIB];
     prepare();
     COMMAND_OK(with("park keep=1", path));
-    int fd = open(path, O_RDWR);
+    int fd = open(file_of(path, 1), O_RDWR);
     long whole = lseek(fd, 0, SEEK_END);
     EXPECT_IS(MIB, pread(fd, rest, MIB, whole - MIB));
     OK(ftruncate(fd, whole - MIB));
@@ -142,41 +174,191 @@ static void oneThatWasCutIsNoLoss(void) {
     close(fd);
     COMMAND_OK("unpark");
     expect_whole();
-    OK(unlink(path));
+    drop(path);
 }
 
-static void anotherFileIsNotRead(void) {
-    prepare();
-    COMMAND_OK(with("park keep=1", path));
-    struct stat parked = {0};
-    OK(stat(path, &parked));
-    int fd = open(elsewhere, O_RDWR | O_CREAT | O_EXCL, 0600);
-    OK(ftruncate(fd, parked.st_size + 1));
+/* The right one is taken afterwards. */
+static void expect_refused(const char *where) {
     size_t free = free_memory();
-    COMMAND_FAILS("arena", with("unpark", elsewhere));
-    COMMAND_FAILS("arena", with("unpark", "/dev/zero"));
+    COMMAND_FAILS("arena", with("unpark", where));
     EXPECT_IS(free, free_memory());
     EXPECT(strstr(command("status"), "state=parked"));
+    EXPECT(!refers_to(where));
+}
+
+static void otherFilesAreNotRead(void) {
+    prepare();
+    COMMAND_OK(with("park keep=1", path));
+    OK(mkdir(elsewhere, 0700));
+    expect_refused(elsewhere);
+    for (int i = 0; is_there(file_of(path, i)); i++) {
+        struct stat parked = {0};
+        OK(stat(file_of(path, i), &parked));
+        int fd = open(file_of(elsewhere, i), O_RDWR | O_CREAT | O_EXCL, 0600);
+        OK(ftruncate(fd, parked.st_size + (i == 1)));
+        close(fd);
+    }
+    expect_refused(elsewhere); /* one is too long */
+    OK(unlink(file_of(elsewhere, 1)));
+    expect_refused(elsewhere); /* one is missing */
+    expect_refused("/dev/zero");
     COMMAND_OK(with("unpark", path));
     expect_whole();
-    close(fd);
-    OK(unlink(elsewhere));
-    OK(unlink(path));
+    drop(elsewhere);
+    drop(path);
+}
+
+static void filesOfMoreThanWasParkedAreNotRead(void) {
+    prepare();
+    OK(cu.cuMemFreeAsync(pooled, NULL)); /* a pool's memory takes all files */
+    OK(cu.cuStreamSynchronize(NULL));
+    COMMAND_OK(with("park keep=1", path));
+    EXPECT(!is_there(file_of(path, 15)));
+    OK(close(open(file_of(path, 15), O_RDWR | O_CREAT | O_EXCL, 0600)));
+    expect_refused(path);
+    OK(unlink(file_of(path, 15)));
+    COMMAND_OK("unpark");
+    EXPECT_PATTERN(memory, BYTES, 1);
+    EXPECT_PATTERN(mine, SOME, 2);
+    drop(path);
 }
 
 static void whatIsNoFileIsNotRead(void) {
+    char real[400];
     prepare();
     COMMAND_OK(with("park keep=1", path));
-    OK(symlink(path, elsewhere));
-    COMMAND_FAILS("arena", with("unpark", elsewhere));
-    COMMAND_FAILS("arena", with("unpark", folder));
-    OK(unlink(elsewhere));
-    OK(mkfifo(elsewhere, 0600));
-    COMMAND_FAILS("arena", with("unpark", elsewhere)); /* and nobody waits for a writer */
+    snprintf(real, sizeof real, "%s/real", path);
+    OK(rename(file_of(path, 1), real));
+    OK(symlink("real", file_of(path, 1)));
+    expect_refused(path);
+    OK(unlink(file_of(path, 1)));
+    OK(mkfifo(file_of(path, 1), 0600));
+    expect_refused(path); /* and nobody waits for a writer */
+    OK(unlink(file_of(path, 1)));
+    OK(mkdir(file_of(path, 1), 0700));
+    expect_refused(path);
+    OK(rmdir(file_of(path, 1)));
+    OK(rename(real, file_of(path, 1)));
     COMMAND_OK("unpark");
     expect_whole();
-    OK(unlink(elsewhere));
-    OK(unlink(path));
+    drop(path);
+}
+
+static void aNameThatIsTakenIsLeftAlone(void) {
+    prepare();
+    int fd = open(file_of(path, 2), O_RDWR | O_CREAT | O_EXCL, 0600);
+    EXPECT_IS(4, write(fd, "mine", 4));
+    COMMAND_FAILS("arena", with("park keep=1", path));
+    EXPECT(strstr(command(line), "memory-02"));
+    EXPECT(strstr(command("status"), "state=running"));
+    EXPECT_IS(4, lseek(fd, 0, SEEK_END));
+    EXPECT(is_there(file_of(path, 2)) && !is_there(file_of(path, 0)) && !is_there(file_of(path, 1)));
+    close(fd);
+    expect_whole();
+    drop(path);
+}
+
+static void aFolderMustBeThere(void) {
+    prepare();
+    COMMAND_FAILS("arena", with("park keep=1", elsewhere));
+    COMMAND_FAILS("arena", with("park keep=1", "/dev/zero"));
+    expect_whole();
+    COMMAND_OK(with("park keep=1", path));
+    COMMAND_OK("unpark");
+    expect_whole();
+    drop(path);
+}
+
+static void expect_untouched(void) {
+    EXPECT(strstr(command("status"), "state=running"));
+    EXPECT(!refers_to(path));
+    OK(rmdir(path)); /* nothing is left in it */
+    expect_whole();
+    COMMAND_OK("park");
+    COMMAND_OK("unpark");
+    expect_whole();
+}
+
+static void aFullDiskIsNoLoss(void) {
+    prepare();
+    if (skipped(mount("torpor", path, "tmpfs", 0, "size=6m"), "no file system can be mounted")) return;
+    COMMAND_FAILS("arena", with("park keep=1", path));
+    EXPECT(strstr(command(line), "No space left"));
+    for (int i = 0; i < 16; i++) EXPECT(!is_there(file_of(path, i)));
+    OK(umount2(path, MNT_DETACH));
+    expect_untouched();
+}
+
+/* The kernel ends a process whose thread goes beyond it with the signal open. */
+static void aLimitToFilesIsNoLoss(void) {
+    struct rlimit before, low;
+    prepare();
+    OK(getrlimit(RLIMIT_FSIZE, &before));
+    low = (struct rlimit){3 * MIB, before.rlim_max};
+    OK(setrlimit(RLIMIT_FSIZE, &low));
+    COMMAND_FAILS("arena", with("park keep=1", path));
+    OK(setrlimit(RLIMIT_FSIZE, &before));
+    expect_untouched();
+}
+
+/* In the whole process: whatever a file that is opened from now on gets behind its first MiB. */
+static int break_writes(void) {
+    int last = 0;
+    for (int i = 0; i < 100; i++) last = dup(0); /* every number below is taken */
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwrite64, 0, 5),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (unsigned)last, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, MIB, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof program / sizeof *program, program};
+    return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
+}
+
+static void aDiskThatBreaksMidwayIsNoLoss(void) {
+    prepare();
+    if (skipped(!break_writes(), "no system call can be made to fail")) return;
+    for (int i = 0; i < 2; i++) COMMAND_FAILS("arena", with("park keep=1", path));
+    EXPECT(strstr(command(line), "Input/output error"));
+    expect_untouched();
+}
+
+static void withoutPinnedMemoryABrokenDiskIsNoLoss(void) {
+    if (skipped(real_driver(), "faults are the simulator's")) return;
+    setenv("TORPOR_SIM_FAULTS", "cuMemHostAlloc=2", 1);
+    aDiskThatBreaksMidwayIsNoLoss();
+}
+
+static size_t parked_in(const char *where, int *files) {
+    struct stat found;
+    size_t bytes = 0;
+    for (*files = 0; !stat(file_of(where, *files), &found); ++*files) bytes += (size_t)found.st_size;
+    return bytes;
+}
+
+static void eachSizeIsSpreadAndComesBack(void) {
+    static const size_t sizes[] = {2, 4, 6, 62, 64, 66, 130};
+    use_device(0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int files;
+        size_t bytes = sizes[i] * MIB;
+        snprintf(path, sizeof path, "%s/size-%d-%zu", getenv("TORPOR_DIR"), (int)getpid(), i);
+        OK(mkdir(path, 0700));
+        OK(cu.cuMemAlloc_v2(&memory, bytes));
+        write_pattern(memory, bytes, 7);
+        COMMAND_OK(with("park keep=1", path));
+        size_t parked = parked_in(path, &files), units = (parked + 4 * MIB - 1) / (4 * MIB);
+        EXPECT(parked >= bytes);
+        EXPECT_IS(units < 16 ? units : 16, files);
+        COMMAND_OK("unpark");
+        EXPECT_PATTERN(memory, bytes, 7);
+        OK(cu.cuMemFree_v2(memory));
+        drop(path);
+    }
 }
 
 static void whatIsParkedInMemoryIsInNoFile(void) {
@@ -184,10 +366,10 @@ static void whatIsParkedInMemoryIsInNoFile(void) {
     COMMAND_OK("park");
     COMMAND_FAILS("arena", with("unpark", path));
     COMMAND_OK("unpark");
-    COMMAND_OK(with("park", path));
-    COMMAND_FAILS("arena", with("unpark", path));
+    COMMAND_OK(with("park", elsewhere));
+    COMMAND_FAILS("arena", with("unpark", elsewhere));
     COMMAND_OK("unpark");
-    EXPECT(!is_there(path));
+    EXPECT(!is_there(elsewhere));
     expect_whole();
 }
 
@@ -200,7 +382,7 @@ static void memoryAndFilesTakeTurns(void) {
         COMMAND_OK(with("park keep=1", path));
         COMMAND_OK("unpark");
         expect_whole();
-        OK(unlink(path));
+        EXPECT(emptied(path) > 1);
     }
 }
 
@@ -211,7 +393,7 @@ static void whatCannotBeParkedLeavesNoFile(void) {
     OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
     OK(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
     COMMAND_FAILS("busy", with("park keep=1", path));
-    EXPECT(!is_there(path));
+    OK(rmdir(path));
     OK(cu.cuStreamEndCapture(s, &captured));
     expect_whole();
 }
@@ -233,7 +415,7 @@ static void memoryThatIsFreedMeanwhileIsNotBroughtBack(void) {
     EXPECT_PATTERN(mine, SOME, 2);
     EXPECT_PATTERN(pooled, POOLED, 3);
     EXPECT(free_memory() >= before + BYTES);
-    OK(unlink(path));
+    drop(path);
 }
 
 static void withoutPinnedMemoryTheDriverReads(void) {
@@ -245,7 +427,7 @@ static void withoutPinnedMemoryTheDriverReads(void) {
     expect_whole();
     COMMAND_OK("park");
     COMMAND_OK("unpark");
-    OK(unlink(path));
+    drop(path);
 }
 
 static void aShortageOfMemoryIsNoLoss(void) {
@@ -257,7 +439,7 @@ static void aShortageOfMemoryIsNoLoss(void) {
     while (is_error(answer, "device-memory")) answer = command("unpark");
     if (!is_ok(answer)) fail_at(__FILE__, __LINE__, "unpark: %s", answer);
     expect_whole();
-    OK(unlink(path));
+    drop(path);
 }
 
 static void aChildHasNoPartInIt(void) {
@@ -271,7 +453,7 @@ static void aChildHasNoPartInIt(void) {
     EXPECT(is_there(path));
     COMMAND_OK("unpark");
     expect_whole();
-    OK(unlink(path));
+    drop(path);
 }
 
 static void whoEndsLeavesIt(void *unused) {
@@ -288,10 +470,11 @@ static void itOutlivesTheProcess(void) {
     EXPECT_IS(0, o.status);
     o.out[strcspn(o.out, "\n")] = 0;
     struct stat found = {0};
-    OK(stat(o.out, &found));
-    EXPECT(found.st_size >= BYTES + SOME + POOLED);
+    int files;
+    EXPECT(parked_in(o.out, &files) >= BYTES + SOME + POOLED);
+    OK(stat(file_of(o.out, files - 1), &found));
     EXPECT_IS(0600, found.st_mode & 07777);
-    OK(unlink(o.out));
+    drop(o.out);
     outcome_free(&o);
 }
 
@@ -302,8 +485,16 @@ int main(void) {
     RUN(whatTheDiskHasIsReadFromIt);
     RUN(itMayLieInMemory);
     RUN(oneThatWasCutIsNoLoss);
-    RUN(anotherFileIsNotRead);
+    RUN(otherFilesAreNotRead);
+    RUN(filesOfMoreThanWasParkedAreNotRead);
     RUN(whatIsNoFileIsNotRead);
+    RUN(aNameThatIsTakenIsLeftAlone);
+    RUN(aFolderMustBeThere);
+    RUN(aFullDiskIsNoLoss);
+    RUN(aLimitToFilesIsNoLoss);
+    RUN(aDiskThatBreaksMidwayIsNoLoss);
+    RUN(withoutPinnedMemoryABrokenDiskIsNoLoss);
+    RUN(eachSizeIsSpreadAndComesBack);
     RUN(whatIsParkedInMemoryIsInNoFile);
     RUN(memoryAndFilesTakeTurns);
     RUN(whatCannotBeParkedLeavesNoFile);

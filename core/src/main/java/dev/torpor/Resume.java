@@ -57,13 +57,13 @@ public final class Resume {
     }
 
     /**
-     * Where the file that {@link Suspend#storeAt} made is now; it is read, and stays. Default: where it was made. Of no matter where nothing
-     * was parked.
+     * Where the files that {@link Suspend#storeAt} made are now; they are read, and stay. Default: where they were made. Of no matter where
+     * nothing was parked.
      *
-     * @param file an absolute path, as the process sees it
+     * @param folder an absolute path, as the process sees it
      */
-    public Resume storedAt(Path file) {
-        return new Resume(deviceMap, checkDeviceMemory, ShimControl.checkedArena(file), stepTimeout, listener);
+    public Resume storedAt(Path folder) {
+        return new Resume(deviceMap, checkDeviceMemory, ShimControl.checkedArena(folder), stepTimeout, listener);
     }
 
     /** Whom to tell how far it is. */

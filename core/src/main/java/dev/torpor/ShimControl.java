@@ -156,7 +156,7 @@ public final class ShimControl {
         String kept = options.stored() ? " keep=1" : "";
         return parkCommand(
                 longest ? LONGEST_WAIT : timeout,
-                options.arena().map(file -> kept + " arena=" + file).orElse(""));
+                options.arena().map(path -> kept + " arena=" + path).orElse(""));
     }
 
     private static String parkCommand(Duration timeout, String arena) {
@@ -164,7 +164,7 @@ public final class ShimControl {
     }
 
     static String unparkCommand(Resume options) {
-        return "unpark" + options.storedAt().map(file -> " arena=" + file).orElse("");
+        return "unpark" + options.storedAt().map(folder -> " arena=" + folder).orElse("");
     }
 
     private ShimAnswer ask(String command) {

@@ -34,8 +34,8 @@ final class ShimFailure {
                         Problem.ARENA,
                         said
                                 + (command.equals("unpark")
-                                        ? "Resume.storedAt says where the file is."
-                                        : "Name a file that is not there yet, where there is room for it."));
+                                        ? "Resume.storedAt says where the files are."
+                                        : "Name a file that is not there yet, or to store at a folder that is, where there is room."));
             case "off" ->
                 new Failure(
                         Problem.NOT_SUPPORTED,

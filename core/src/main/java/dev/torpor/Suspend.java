@@ -100,13 +100,15 @@ public final class Suspend {
     }
 
     /**
-     * Parks into a new file that belongs to the caller: meanwhile the process has it neither open nor mapped, so that it may be moved, and
-     * it stays after the resume, whose {@link Resume#storedAt} says where it is by then. Without the shim it does not matter.
+     * Parks into new files in a folder that belongs to the caller: up to 16, {@code memory-00} to {@code memory-15}, as writes to one file
+     * wait for each other. Meanwhile the process has them neither open nor mapped, so that the folder may be moved, and they stay after
+     * the resume, whose {@link Resume#storedAt} says where it is by then. Without the shim it does not matter.
      *
-     * @param file as for {@link #arena(Path)}; if there is nothing to park, none is made
+     * @param folder an absolute path, as the process sees it, of a folder that is there and that it may write to, with none of these files
+     *     in it; on tmpfs or a disk. If there is nothing to park, none is made
      */
-    public Suspend storeAt(Path file) {
-        Values changed = new Values(arena(file).values);
+    public Suspend storeAt(Path folder) {
+        Values changed = new Values(arena(folder).values);
         changed.stored = true;
         return new Suspend(changed);
     }

@@ -113,11 +113,11 @@ class ParkingTest {
         process.suspend(PARK.lockTimeout(Duration.ZERO).arena(Path.of("/dev/shm/a b")));
         assertThat(shim.heard).contains("park timeout-ms=3600000 arena=/dev/shm/a b");
         process.resume();
-        process.suspend(PARK.storeAt(Path.of("/disk/file")));
-        process.resume(Resume.defaults().storedAt(Path.of("/disk/moved file")));
+        process.suspend(PARK.storeAt(Path.of("/disk/folder")));
+        process.resume(Resume.defaults().storedAt(Path.of("/disk/moved folder")));
         assertThat(shim.heard)
-                .contains("park timeout-ms=10000 keep=1 arena=/disk/file", "unpark arena=/disk/moved file");
-        process.suspend(PARK.storeAt(Path.of("/disk/file")).arena(Path.of("/disk/arena")));
+                .contains("park timeout-ms=10000 keep=1 arena=/disk/folder", "unpark arena=/disk/moved folder");
+        process.suspend(PARK.storeAt(Path.of("/disk/folder")).arena(Path.of("/disk/arena")));
         assertThat(shim.heard).contains("park timeout-ms=10000 arena=/disk/arena");
         assertThatIllegalArgumentException().isThrownBy(() -> PARK.arena(Path.of("a")));
         assertThatIllegalArgumentException().isThrownBy(() -> PARK.storeAt(Path.of("a")));

@@ -17,7 +17,6 @@ import java.util.Map;
 /** Where processes of a container park, in a volume of it: each has a folder of its own there. */
 final class Stores {
     private static final ProcFs PROC = new ProcFs();
-    private static final String FILE = "memory";
 
     /** The same folder, by both paths. */
     private record Store(Path here, Path inside) {}
@@ -61,7 +60,7 @@ final class Stores {
     /** Into the process's folder, if it has one. */
     Suspend on(Suspend suspend, GpuProcess process) {
         Store store = made.get(process.pid());
-        return store == null ? suspend : suspend.storeAt(store.inside.resolve(FILE));
+        return store == null ? suspend : suspend.storeAt(store.inside);
     }
 
     /** Those of processes that run: of others, it may be all their memory. */

@@ -56,7 +56,7 @@ final class Description {
         return states.getOrDefault(process.pid(), ProcessState.UNKNOWN);
     }
 
-    /** Whether its device memory gets into a file of its own. */
+    /** Whether its device memory gets into files of its own. */
     boolean stores(GpuProcess process) {
         return parking
                 && shims.containsKey(process.pid())

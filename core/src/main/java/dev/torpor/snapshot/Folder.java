@@ -69,7 +69,11 @@ record Folder(Path path) {
         return path.resolve(IMAGES);
     }
 
-    /** Where a process stores its memory, in a folder that belongs to its user: the process makes the file itself. */
+    long imageBytes() {
+        return bytes(names(IMAGES));
+    }
+
+    /** Where a process stores its memory: a folder that belongs to its user, as the process makes the files itself. */
     Path deviceMemory(long pid, long user) {
         Path folder = path.resolve(DEVICE_MEMORY + "-" + pid);
         try {
@@ -82,10 +86,37 @@ record Folder(Path path) {
                     "The folder " + folder + " cannot be made for user " + user + " (" + e
                             + "): run as that user, or as root.");
         }
-        return folder.resolve("memory");
+        return folder;
     }
 
-    /** A file of it, by its name within. */
+    /** The files in one of its folders, by their names within; none if it is not there. */
+    private List<String> names(String within) {
+        return Stream.of(Objects.requireNonNullElse(file(within).toFile().list(), new String[0]))
+                .sorted()
+                .map(name -> within + "/" + name)
+                .toList();
+    }
+
+    /** The files with device memory; a process that had nothing to park has made none. */
+    List<String> stored(Manifest manifest) {
+        return manifest.processes().stream()
+                .map(Manifest.Member::deviceMemory)
+                .filter(within -> !within.isEmpty())
+                .flatMap(within -> names(within).stream())
+                .toList();
+    }
+
+    long storedBytes(Manifest manifest) {
+        return bytes(stored(manifest));
+    }
+
+    private long bytes(List<String> names) {
+        return names.stream()
+                .mapToLong(name -> Host.bytes(file(name).toString()))
+                .sum();
+    }
+
+    /** What is in it, by its name within. */
     Path file(String name) {
         return path.resolve(name);
     }

@@ -97,7 +97,7 @@ final class Loading {
                 .resume(process -> Waking.resume(folder, manifest, process)
                         .onto(options.deviceMap())
                         .checkDeviceMemory(options.checkMemory()));
-        timeline.end("resume", OptionalLong.of(storedBytes()));
+        timeline.end("resume", OptionalLong.of(folder.storedBytes(manifest)));
         return reports;
     }
 
@@ -124,15 +124,7 @@ final class Loading {
     }
 
     private long imageBytes() {
-        return manifest.bytes() - storedBytes();
-    }
-
-    private long storedBytes() {
-        return manifest.processes().stream()
-                .mapToLong(member -> member.deviceMemory().isEmpty()
-                        ? 0
-                        : Host.bytes(folder.file(member.deviceMemory()).toString()))
-                .sum();
+        return manifest.bytes() - folder.storedBytes(manifest);
     }
 
     private SnapshotReport report(List<Report> reports) {

@@ -58,7 +58,7 @@ public record Manifest(
      * @param shimLibrary its file; empty for none
      * @param shimFolder of its control socket, which must be there again; empty for none
      * @param user its owner
-     * @param deviceMemory the file that its parked memory is in, within the snapshot, and which is not there if it had nothing to park;
+     * @param deviceMemory the folder with the files that its parked memory is in, within the snapshot; empty itself if it had nothing to park;
      *     empty if it is in CRIU's images
      */
     public record Member(

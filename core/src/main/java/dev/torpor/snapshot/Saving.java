@@ -104,10 +104,10 @@ final class Saving {
         try {
             Path script = Finish.script(folder);
             reports.addAll(suspended(folder, manifest));
-            timeline.end("suspend", OptionalLong.of(storedBytes(folder, manifest)));
+            timeline.end("suspend", OptionalLong.of(folder.storedBytes(manifest)));
             beginSums(folder, manifest, checksums);
             criu.dump(tree.pids().get(0), folder.images(), options.dump().actionScript(script));
-            timeline.end("dump", OptionalLong.of(bytes(folder.images())));
+            timeline.end("dump", OptionalLong.of(folder.imageBytes()));
         } catch (RuntimeException e) {
             if (!folder.isFinished() || !endsSoon()) {
                 undo(folder, manifest, e);
@@ -157,32 +157,8 @@ final class Saving {
                 .orElseThrow();
     }
 
-    /** Of what is in files of its own; one that had nothing to park has made none. */
-    private static List<String> stored(Folder folder, Manifest manifest) {
-        return manifest.processes().stream()
-                .map(Member::deviceMemory)
-                .filter(name -> !name.isEmpty() && Files.exists(folder.file(name)))
-                .toList();
-    }
-
-    private static long storedBytes(Folder folder, Manifest manifest) {
-        long sum = 0;
-        for (String name : stored(folder, manifest)) {
-            sum += Host.bytes(folder.file(name).toString());
-        }
-        return sum;
-    }
-
-    private static long bytes(Path images) {
-        long sum = 0;
-        for (String file : Objects.requireNonNullElse(images.toFile().list(), new String[0])) {
-            sum += Host.bytes(images.resolve(file).toString());
-        }
-        return sum;
-    }
-
     private void beginSums(Folder folder, Manifest manifest, Checksums checksums) {
-        for (String name : options.checksums() ? stored(folder, manifest) : List.<String>of()) {
+        for (String name : options.checksums() ? folder.stored(manifest) : List.<String>of()) {
             Path file = folder.file(name);
             sums.put(name, checksums.begin(name, file, Host.bytes(file.toString())));
         }
@@ -242,7 +218,7 @@ final class Saving {
     private void goOn(Folder folder, Manifest manifest) {
         try {
             Waking.all(tree.gpu(), before, folder, manifest);
-            timeline.end("resume", OptionalLong.of(storedBytes(folder, manifest)));
+            timeline.end("resume", OptionalLong.of(folder.storedBytes(manifest)));
             List<Long> ended = tree.pids().stream().filter(Host.PROC::ends).toList();
             if (!ended.isEmpty()) {
                 notes.add(dead(ended).strip());

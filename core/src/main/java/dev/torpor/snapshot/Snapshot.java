@@ -11,7 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Processes in a folder: CRIU's images, a file with the device memory of each process that its shim has parked, and a manifest. A
+ * Processes in a folder: CRIU's images, the device memory of each process that its shim has parked, and a manifest. A
  * snapshot is not changed by being loaded, and can be loaded as often as one likes, on the same host. Immutable and thread-safe; of two
  * that load the same one at once, one is refused.
  */

@@ -18,6 +18,8 @@ import dev.torpor.ShimOptions;
 import dev.torpor.ShimStatus;
 import dev.torpor.Suspend;
 import dev.torpor.TorporException;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -225,18 +227,44 @@ public abstract class ParkContract extends TypedContract {
     }
 
     @Test
-    void itIsParkedIntoAFileThatMayMoveAndStays() throws Exception {
+    void itIsParkedIntoFilesThatMayMoveAndStay() throws Exception {
         try (Target target = start("--memory", SMALL)) {
             GpuProcess process = cuda.process(target.pid());
-            Path file = directory.resolve("stored");
+            Path folder = Files.createDirectory(directory.resolve("stored"));
             Path moved = directory.resolve("moved elsewhere");
-            process.suspend(CHECKPOINT.storeAt(file));
-            Files.move(file, moved);
-            assertThat(failure(Problem.ARENA, process::resume)).hasMessageContaining(file.toString());
+            process.suspend(CHECKPOINT.storeAt(folder));
+            Files.move(folder, moved);
+            assertThat(failure(Problem.ARENA, process::resume)).hasMessageContaining(folder.toString());
             assertThat(process.state()).isEqualTo(ProcessState.PARKED);
             process.resume(Resume.defaults().storedAt(moved));
             target.assertMemoryIntact();
-            assertThat(Files.size(moved)).isGreaterThanOrEqualTo(target.bytes());
+            assertThat(bytes(moved)).isGreaterThanOrEqualTo(target.bytes());
+        }
+    }
+
+    private static long bytes(Path folder) throws IOException {
+        long sum = 0;
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, "memory-*")) {
+            for (Path file : files) {
+                sum += Files.size(file);
+            }
+        }
+        return sum;
+    }
+
+    @Test
+    void aFolderWithOneOfTheFilesIsLeftAlone() throws Exception {
+        try (Target target = start("--memory", SMALL)) {
+            GpuProcess process = cuda.process(target.pid());
+            Path folder = Files.createDirectory(directory.resolve("stored"));
+            Path taken = Files.writeString(folder.resolve("memory-01"), "mine");
+            assertThat(failure(Problem.ARENA, () -> process.suspend(PARK.storeAt(folder))))
+                    .hasMessageContaining(taken.toString())
+                    .hasMessageEndingWith("It is still running.");
+            assertThat(folder.toFile().list()).containsExactly("memory-01");
+            assertThat(taken).hasContent("mine");
+            failure(Problem.ARENA, () -> process.suspend(PARK.storeAt(directory.resolve("missing"))));
+            target.assertMemoryIntact();
         }
     }
 

@@ -17,6 +17,7 @@ import dev.torpor.podman.PodmanProcess;
 import dev.torpor.podman.PodmanReport;
 import dev.torpor.podman.PodmanRestore;
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -166,14 +167,13 @@ public abstract class PodmanContract extends TypedContract {
 
             PodmanReport.Checkpoint down = container.podman().checkpoint(cuda, container.name(), stored);
 
-            Path memory = store.resolve("device-memory-1/memory");
-            assertThat(memory).exists();
-            assertThat(Files.size(memory)).isGreaterThanOrEqualTo(16 << 20);
+            Path memory = store.resolve("device-memory-1");
+            assertThat(bytes(memory)).isGreaterThanOrEqualTo(16 << 20);
             assertThat(inImages.criu().pagesWritten() - down.criu().pagesWritten())
                     .isGreaterThan((15 << 20) / 4096);
             container.podman().restore(cuda, container.name(), PodmanRestore.defaults());
             container.assertMemoryIntact();
-            assertThat(memory).exists();
+            assertThat(bytes(memory)).isGreaterThanOrEqualTo(16 << 20);
 
             assertThat(failure(Problem.SNAPSHOT, () -> container.podman().checkpoint(cuda, container.name(), stored)))
                     .hasMessageContaining("device-memory-1 cannot be made")
@@ -188,9 +188,19 @@ public abstract class PodmanContract extends TypedContract {
                                             PodmanCheckpoint.defaults().storeAt(Path.of("/none")))))
                     .hasMessageContaining("has no volume at /none");
             assertThat(gpuProcess(container).state()).isEqualTo(ProcessState.RUNNING);
-            assertThat(memory).exists();
+            assertThat(bytes(memory)).isGreaterThanOrEqualTo(16 << 20);
             container.assertMemoryIntact();
         }
+    }
+
+    private static long bytes(Path folder) throws IOException {
+        long sum = 0;
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+            for (Path file : files) {
+                sum += Files.size(file);
+            }
+        }
+        return sum;
     }
 
     @Test
@@ -246,7 +256,7 @@ public abstract class PodmanContract extends TypedContract {
             failure(Problem.DRIVER, () -> container.podman().checkpoint(cuda, container.name(), stored));
 
             assertThat(gpuProcess(container).state()).isEqualTo(ProcessState.LOCKED);
-            assertThat(store.resolve("device-memory-1/memory")).exists();
+            assertThat(store.resolve("device-memory-1/memory-00")).exists();
             gpuProcess(container).resume();
             container.assertMemoryIntact();
         }

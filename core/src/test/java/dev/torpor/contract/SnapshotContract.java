@@ -44,10 +44,15 @@ public abstract class SnapshotContract extends SnapshotTests {
             Member member = manifest.processes().get(0);
             assertThat(member.pid()).isEqualTo(target.pid());
             assertThat(member.state()).isEqualTo("running");
-            assertThat(member.deviceMemory().isEmpty()).isEqualTo(!shim);
+            assertThat(member.deviceMemory()).isEqualTo(shim ? "device-memory-" + target.pid() : "");
             assertThat(manifest.sealed()).isTrue();
             assertThat(manifest.simulated()).isEqualTo(Machine.simulated());
             assertThat(manifest.gpus()).hasSize(1);
+            long stored = manifest.files().stream()
+                    .filter(file -> file.name().startsWith("device-memory-" + target.pid() + "/memory-"))
+                    .mapToLong(Manifest.StoredFile::bytes)
+                    .sum();
+            assertThat(stored >= target.bytes()).isEqualTo(shim);
             long images = manifest.files().stream()
                     .filter(file -> file.name().startsWith("criu/pages"))
                     .mapToLong(Manifest.StoredFile::bytes)

@@ -130,7 +130,7 @@ public abstract class SnapshotLoadFailureContract extends SnapshotTests {
     void whatCannotBeResumedIsKilledAndTheSnapshotIsIntact() throws Exception {
         try (Detached target = start(true)) {
             save(target, Save.defaults());
-            Path memory = folder().resolve("device-memory-" + target.pid()).resolve("memory");
+            Path memory = folder().resolve("device-memory-" + target.pid()).resolve("memory-00");
             Path elsewhere = Files.move(memory, directory.resolve("elsewhere"));
             Files.createSymbolicLink(memory, elsewhere); // which the shim does not follow
             assertThat(failure(Problem.ARENA, this::load))

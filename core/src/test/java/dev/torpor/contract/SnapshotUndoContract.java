@@ -107,7 +107,7 @@ public abstract class SnapshotUndoContract extends SnapshotTests {
     @Test
     void whatCannotBeWokenKeepsItsFolder() throws Exception {
         try (Detached target = start(true)) {
-            String memory = "'" + folder() + "/device-memory-" + target.pid() + "/memory'";
+            String memory = "'" + folder() + "/device-memory-" + target.pid() + "/memory-00'";
             String elsewhere = "'" + directory + "/elsewhere'";
             Criu failing = criuThat(
                     "REAL --leave-running; mv " + memory + " " + elsewhere + "; ln -s " + elsewhere + " " + memory);
@@ -116,7 +116,7 @@ public abstract class SnapshotUndoContract extends SnapshotTests {
                     .hasMessageContaining("Keep " + folder());
             assertThat(folder().resolve("manifest.json")).doesNotExist();
             assertThat(folder().resolve("manifest.json.partial")).exists();
-            Path file = folder().resolve("device-memory-" + target.pid()).resolve("memory");
+            Path file = folder().resolve("device-memory-" + target.pid()).resolve("memory-00");
             Files.delete(file);
             Files.move(directory.resolve("elsewhere"), file);
             cuda.process(target.pid()).resume();

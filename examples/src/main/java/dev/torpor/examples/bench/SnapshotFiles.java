@@ -18,7 +18,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.locks.LockSupport;
-import java.util.stream.LongStream;
 
 /** The files of a snapshot: how large they are, and how fast they can be read. */
 final class SnapshotFiles {
@@ -44,11 +43,15 @@ final class SnapshotFiles {
         List<StoredFile> all = snapshot.manifest().files();
         List<String> parked = snapshot.manifest().processes().stream()
                 .map(Manifest.Member::deviceMemory)
+                .filter(within -> !within.isEmpty())
+                .map(within -> within + "/")
                 .toList();
         return new SnapshotFiles(
                 snapshot.folder(),
                 all,
-                all.stream().filter(file -> parked.contains(file.name())).toList());
+                all.stream()
+                        .filter(file -> parked.stream().anyMatch(file.name()::startsWith))
+                        .toList());
     }
 
     /** Of all files but those with device memory. */
@@ -114,23 +117,29 @@ final class SnapshotFiles {
             return Optional.empty();
         }
         long begin = System.nanoTime();
-        deviceMemory.forEach(file -> readDirectly(folder.resolve(file.name()), file.bytes()));
-        return Optional.of((System.nanoTime() - begin) / 1e9);
-    }
-
-    /** Each reader takes a part of its own. */
-    private static void readDirectly(Path file, long bytes) {
-        long pieces = (bytes + PIECE - 1) / PIECE;
-        long share = (pieces + READERS - 1) / READERS;
         ExecutorService readers = Executors.newFixedThreadPool(READERS);
         try {
-            LongStream.iterate(0, from -> from < pieces, from -> from + share)
-                    .mapToObj(from -> CompletableFuture.runAsync(() -> readPieces(file, from, share), readers))
+            shares().stream()
+                    .map(share -> CompletableFuture.runAsync(share, readers))
                     .toList()
                     .forEach(CompletableFuture::join);
         } finally {
             readers.shutdown();
         }
+        return Optional.of((System.nanoTime() - begin) / 1e9);
+    }
+
+    /** Parts of files, one reader's each, about as large as each other. */
+    private List<Runnable> shares() {
+        long share = Math.max(1, (bytes(deviceMemory) / PIECE + READERS - 1) / READERS);
+        List<Runnable> shares = new ArrayList<>();
+        for (StoredFile file : deviceMemory) {
+            for (long from = 0; from * PIECE < file.bytes(); from += share) {
+                long first = from;
+                shares.add(() -> readPieces(folder.resolve(file.name()), first, share));
+            }
+        }
+        return shares;
     }
 
     private static void readPieces(Path file, long from, long count) {

@@ -40,7 +40,7 @@ class SnapshotCommandTest {
             torpor("snapshot", "load", folder).fails(ExitCode.SNAPSHOT);
             target.quit();
             assertThat(torpor("snapshot", "show", folder).succeeds().out())
-                    .contains("needs ", pid + "  yes  running", "device-memory-" + pid + "/memory");
+                    .contains("needs ", pid + "  yes  running", "device-memory-" + pid);
             JsonObject shown = torpor("snapshot", "show", folder, "--json").object();
             assertThat(shown.get("sealed").getAsBoolean()).isTrue();
             assertThat(torpor("snapshot", "verify", folder).succeeds().out()).endsWith(" are as they were saved\n");
