@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { IF_CACHED = 8 /* RWF_NOWAIT, preadv2(2) */, ALIGNMENT = 4096 };
+enum { IF_CACHED = 8 /* RWF_NOWAIT, preadv2(2) */, PAGE = 4096 };
 
 /* Neither a link nor, for which it would wait, a pipe without a writer. */
 enum { TO_READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, TO_MAKE = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC };
@@ -120,13 +120,22 @@ int stored_write(struct stored *stored, const char *from, size_t offset, size_t 
     return 1;
 }
 
-/* As much as the page cache holds, without a wait for the disk. Older C libraries have no function for it. */
-static ssize_t read_cached(int fd, char *to, const struct stripe *from) {
-    struct iovec room = {to, from->bytes};
-    return syscall(SYS_preadv2, fd, &room, 1UL, (long)from->offset, 0L, (long)IF_CACHED);
+/* Without a wait for the disk. Older C libraries have no function for it. */
+static ssize_t read_now(int fd, char *to, size_t offset, size_t bytes) {
+    struct iovec room = {to, bytes};
+    return syscall(SYS_preadv2, fd, &room, 1UL, (long)offset, 0L, (long)IF_CACHED);
 }
 
-static int aligned(const char *to, const struct stripe *from) { return !(((uintptr_t)to | from->offset | from->bytes) % ALIGNMENT); }
+/* As much as the page cache holds. A page first, as the kernel begins to read what was asked for and is not there: the disk would read all of it twice. */
+static ssize_t read_cached(int fd, char *to, const struct stripe *from) {
+    size_t first = from->bytes < PAGE ? from->bytes : PAGE;
+    ssize_t got = read_now(fd, to, from->offset, first);
+    if (got < (ssize_t)first || first == from->bytes) return got;
+    ssize_t more = read_now(fd, to + first, from->offset + first, from->bytes - first);
+    return more > 0 ? got + more : got;
+}
+
+static int aligned(const char *to, const struct stripe *from) { return !(((uintptr_t)to | from->offset | from->bytes) % PAGE); }
 
 /* Past the page cache what is not in it: a disk gives more that way, and all of it is read once. */
 static ssize_t read_some(const struct stored *stored, char *to, const struct stripe *from) {

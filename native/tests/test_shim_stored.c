@@ -132,15 +132,41 @@ static void itIsReadByAsManyProcessesAsComeOfIt(void) {
     }
 }
 
-static void whatTheDiskHasIsReadFromIt(void) {
-    prepare();
-    COMMAND_OK(with("park keep=1", path));
+/* From an offset on the page cache has nothing of them. */
+static void forget_cached(off_t offset) {
     for (int i = 0; is_there(file_of(path, i)); i++) {
         int fd = open(file_of(path, i), O_RDONLY);
         OK(fdatasync(fd)); /* what is dirty stays in the page cache */
-        OK(posix_fadvise(fd, MIB, 0, POSIX_FADV_DONTNEED));
+        OK(posix_fadvise(fd, offset, 0, POSIX_FADV_DONTNEED));
         close(fd);
     }
+}
+
+/* Bytes that the process has had read from disks. */
+static unsigned long long from_disk(void) {
+    unsigned long long bytes = 0;
+    char text[100];
+    FILE *io = fopen("/proc/self/io", "r");
+    while (io && fgets(text, sizeof text, io)) sscanf(text, "read_bytes: %llu", &bytes);
+    if (io) fclose(io);
+    return bytes;
+}
+
+static void whatTheDiskHasIsReadFromItOnce(void) {
+    prepare();
+    COMMAND_OK(with("park keep=1", path));
+    forget_cached(0);
+    unsigned long long before = from_disk();
+    COMMAND_OK("unpark");
+    EXPECT(from_disk() - before < BYTES + SOME + POOLED + 2 * MIB);
+    expect_whole();
+    drop(path);
+}
+
+static void whatThePageCacheHasInPartIsRead(void) {
+    prepare();
+    COMMAND_OK(with("park keep=1", path));
+    forget_cached(MIB);
     COMMAND_OK("unpark");
     expect_whole();
     drop(path);
@@ -482,7 +508,8 @@ int main(void) {
     RUN(itIsNeitherOpenNorMappedAndMayMove);
     RUN(itIsLookedForWhereItWas);
     RUN(itIsReadByAsManyProcessesAsComeOfIt);
-    RUN(whatTheDiskHasIsReadFromIt);
+    RUN(whatTheDiskHasIsReadFromItOnce);
+    RUN(whatThePageCacheHasInPartIsRead);
     RUN(itMayLieInMemory);
     RUN(oneThatWasCutIsNoLoss);
     RUN(otherFilesAreNotRead);
