@@ -66,6 +66,16 @@ static inline size_t free_memory(void) {
     return free;
 }
 
+/* With what the driver takes for a first park, and keeps. */
+static inline size_t settled_memory(void) {
+    CUdeviceptr some;
+    OK(cu.cuMemAlloc_v2(&some, 2 * MIB));
+    COMMAND_OK("park");
+    COMMAND_OK("unpark");
+    OK(cu.cuMemFree_v2(some));
+    return free_memory();
+}
+
 static inline void write_pattern(CUdeviceptr at, size_t bytes, unsigned seed) {
     char *text = pattern_of(bytes, seed);
     OK(cu.cuMemcpyHtoD_v2(at, text, bytes));

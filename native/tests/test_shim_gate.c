@@ -178,7 +178,7 @@ static void questionsAreAnswered(void) {
 static void freesReturnAtOnce(void) {
     CUdeviceptr d[4], small[2];
     prepare();
-    size_t before = free_memory();
+    size_t before = settled_memory();
     for (int i = 0; i < 4; i++) {
         OK(cu.cuMemAlloc_v2(&d[i], BYTES));
         write_pattern(d[i], BYTES, (unsigned)i);

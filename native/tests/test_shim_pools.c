@@ -282,7 +282,7 @@ static void whatIsFreedWhileParkedDoesNotComeBack(void) {
     use_device(0);
     CUstream s = made_stream();
     CUmemoryPool pool = keeping_pool();
-    size_t before = free_memory();
+    size_t before = settled_memory();
     CUdeviceptr a = taken(CHUNK, pool, s), b = taken(4 * MIB, pool, s);
     OK(cu.cuMemAlloc_v2(&d, 4 * MIB));
     write_pattern(b, 4 * MIB, 2);

@@ -227,7 +227,7 @@ static void otherFilesAreNotRead(void) {
     expect_refused(elsewhere); /* one is too long */
     OK(unlink(file_of(elsewhere, 1)));
     expect_refused(elsewhere); /* one is missing */
-    expect_refused("/dev/zero");
+    expect_refused("/dev/full");
     COMMAND_OK(with("unpark", path));
     expect_whole();
     drop(elsewhere);
@@ -434,7 +434,7 @@ static void nothingNeedsNoFile(void) {
 
 static void memoryThatIsFreedMeanwhileIsNotBroughtBack(void) {
     prepare();
-    size_t before = free_memory();
+    size_t before = settled_memory();
     COMMAND_OK(with("park keep=1", path));
     OK(cu.cuMemFree_v2(memory));
     COMMAND_OK("unpark");

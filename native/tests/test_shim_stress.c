@@ -196,7 +196,7 @@ static void anyOrderOfCallsKeepsTheBytes(void) {
     context = use_device(0);
     fill_kernel = kernel("torpor_fill");
     CUstream s = made_stream();
-    size_t before = free_memory();
+    size_t before = settled_memory();
     for (int i = 0; i < (sanitized() ? 120 : 500); i++) {
         int n = (int)(rand_r(&seed) % MANY), what = (int)(rand_r(&seed) % 8);
         struct slot *slot = &all[n].slot;

@@ -13,7 +13,7 @@ static void round_trip(void) {
 
 static void aHandleMayGoBeforeItsMapping(void) {
     use_device(0);
-    size_t before = free_memory();
+    size_t before = settled_memory();
     handle_t h = made(4 * MIB);
     CUdeviceptr va = mapped(4 * MIB, h);
     write_pattern(va, 4 * MIB, 1);
@@ -29,7 +29,7 @@ static void aHandleMayGoBeforeItsMapping(void) {
 
 static void aMappingMayGoBeforeItsHandle(void) {
     use_device(0);
-    size_t before = free_memory();
+    size_t before = settled_memory();
     handle_t h = made(4 * MIB);
     CUdeviceptr va = mapped(4 * MIB, h);
     write_pattern(va, 4 * MIB, 1);
@@ -90,7 +90,7 @@ static void retainedHandlesAreCounted(void) {
 
 static void oneHandleMappedTwiceIsOneMemory(void) {
     use_device(0);
-    size_t before = free_memory();
+    size_t before = settled_memory();
     handle_t h = made(2 * MIB);
     CUdeviceptr va = reserved(4 * MIB);
     mapped_at(va, 2 * MIB, h);
@@ -179,7 +179,7 @@ static void memoryForAnotherDeviceAloneIsParked(void) {
 static void aSegmentOfManyHandlesIsOneMemory(void) {
     enum { PARTS = 10 };
     use_device(0);
-    size_t before = free_memory();
+    size_t before = settled_memory();
     CUdeviceptr va = reserved((size_t)PARTS * 2 * MIB);
     for (int i = 0; i < PARTS; i++) {
         handle_t h = made(2 * MIB);
