@@ -51,8 +51,8 @@ static CUresult make(CUdevice device, size_t bytes, struct piece_of_device *piec
     size_t size = granules(bytes);
     uint64_t accessors = peers_of(device);
     if (kept_take(device, size, accessors, piece)) return CUDA_SUCCESS;
-    CUresult result = piece_make(piece, device, size, accessors);
-    return result == CUDA_ERROR_OUT_OF_MEMORY && pools_give_up(device) ? piece_make(piece, device, size, accessors) : result;
+    CUresult result = piece_make(piece, device, size, accessors, BY_ANY_DEVICE);
+    return result == CUDA_ERROR_OUT_OF_MEMORY && pools_give_up(device) ? piece_make(piece, device, size, accessors, BY_ANY_DEVICE) : result;
 }
 
 /* 0: the driver's own allocation is to be made, and its answer counts. */

@@ -54,8 +54,8 @@ static void unlink_chunk(struct chunk *c) {
 }
 
 static int make_piece(struct piece_of_device *piece, const struct pool *p, size_t size) {
-    if (size < usual && !piece_make(piece, p->device, usual, p->accessors)) return 1;
-    return !piece_make(piece, p->device, size, p->accessors);
+    if (size < usual && !piece_make(piece, p->device, usual, p->accessors, BY_GPUS)) return 1;
+    return !piece_make(piece, p->device, size, p->accessors, BY_GPUS);
 }
 
 struct part *chunk_make(struct pool *p, size_t size) {

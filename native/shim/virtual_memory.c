@@ -1,4 +1,5 @@
 #include "virtual_memory.h"
+#include "settings.h"
 
 size_t granules(size_t bytes) { return (bytes + GRANULE - 1) / GRANULE * GRANULE; }
 
@@ -13,9 +14,10 @@ CUresult map_allow(CUdeviceptr base, size_t size, uint64_t readers, uint64_t wri
     return count ? driver()->cuMemSetAccess(base, size, list, count) : CUDA_SUCCESS;
 }
 
-static unsigned char reachable_by_network(CUdevice device) {
+/* It makes an allocation and its free take a tenth longer. */
+static unsigned char reachable_by_network(CUdevice device, enum reach reach) {
     int can = 0;
-    return !driver()->cuDeviceGetAttribute(&can, CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED, device) && can;
+    return reach == BY_ANY_DEVICE && settings()->park_rdma && !driver()->cuDeviceGetAttribute(&can, CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED, device) && can;
 }
 
 /* Between two gaps: a copy that runs over an end must not run into a neighbour, which the driver would take for the same memory. */
@@ -36,9 +38,9 @@ CUresult piece_map(struct piece_of_device *piece, uint64_t accessors) {
     return result;
 }
 
-CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors) {
+CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors, enum reach reach) {
     *piece = (struct piece_of_device){.size = size,
-        .prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}, .allocFlags.gpuDirectRDMACapable = reachable_by_network(device)}};
+        .prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}, .allocFlags.gpuDirectRDMACapable = reachable_by_network(device, reach)}};
     CUresult result = driver()->cuMemCreate(&piece->handle, size, &piece->prop, 0);
     if (result) return result;
     if (!(result = reserve(piece))) {

@@ -17,7 +17,10 @@ struct piece_of_device {
     uint64_t readers, writers;
 };
 
-CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors); /* all or nothing */
+/* Whether network cards and the like may reach it, as they reach what the driver allocates, and not what it has in pools. */
+enum reach { BY_GPUS, BY_ANY_DEVICE };
+
+CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors, enum reach reach); /* all or nothing */
 CUresult piece_map(struct piece_of_device *piece, uint64_t accessors); /* what is mapped nowhere, at its addresses */
 void piece_drop(const struct piece_of_device *piece);
 void piece_free_address(const struct piece_of_device *piece); /* of what is not mapped any more */

@@ -60,7 +60,7 @@ static enum owner release(CUdeviceptr address) {
     pthread_rwlock_wrlock(&memory);
     struct range *range = range_at(address);
     enum owner owner = owner_of(range, address);
-    if (owner == POOL) part_free(range, part_at(range, address), NULL, 0);
+    if (owner == POOL) part_free_counted(range, part_at(range, address));
     if (owner == CONTEXT) {
         block_drop(range->block);
         range_release(range);
@@ -122,6 +122,10 @@ static CUmemAllocationHandleType handle_types(const struct extent *extent) {
     return extent->pool ? extent->pool->props.handleTypes : extent->block->prop.requestedHandleTypes;
 }
 
+static int reached_by_network(const struct extent *extent) {
+    return !extent->pool && (extent->range->block || extent->block->prop.allocFlags.gpuDirectRDMACapable);
+}
+
 static CUresult attribute_of(void *data, CUpointer_attribute attribute, CUdeviceptr address, const struct extent *extent) {
     switch ((int)attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT: memcpy(data, &extent->context, sizeof extent->context); break;
@@ -134,6 +138,7 @@ static CUresult attribute_of(void *data, CUpointer_attribute attribute, CUdevice
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: memcpy(data, &(unsigned){(unsigned)extent->range->sync_memops}, sizeof(unsigned)); break;
     case CU_POINTER_ATTRIBUTE_BUFFER_ID: memcpy(data, &extent->id, sizeof extent->id); break;
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE: memcpy(data, &(unsigned){extent->range->block && !extent->pool}, sizeof(unsigned)); break;
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE: memcpy(data, &(unsigned){(unsigned)reached_by_network(extent)}, sizeof(unsigned)); break;
     case CU_POINTER_ATTRIBUTE_MAPPED: memcpy(data, &(unsigned){1}, sizeof(unsigned)); break;
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES: memcpy(data, &(uint64_t){handle_types(extent)}, sizeof(uint64_t)); break;
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS: memcpy(data, &extent->access, sizeof extent->access); break;
@@ -182,6 +187,7 @@ static size_t attribute_size(CUpointer_attribute attribute) {
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE: return 8;
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
     case CU_POINTER_ATTRIBUTE_MAPPED:
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:

@@ -167,3 +167,10 @@ void part_free(const struct range *range, struct part *part, CUstream stream, ui
     chunk->pool->used -= part->extent;
     merge_free(chunk);
 }
+
+/* As drivers 580 do: the memory is used again, and counts as used for ever. */
+void part_free_counted(const struct range *range, struct part *part) {
+    size_t extent = part->extent;
+    part_free(range, part, NULL, 0);
+    range->chunk->pool->used += extent;
+}

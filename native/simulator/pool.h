@@ -35,6 +35,7 @@ int part_take(CUmemoryPool pool, size_t bytes, CUstream stream, CUdeviceptr *add
 struct part *part_at(const struct range *range, CUdeviceptr address); /* an allocation; for reading. NULL: none there */
 size_t part_reach(const struct range *range, CUdeviceptr at, size_t bytes, unsigned how, CUcontext by); /* for reading; 0: no access */
 void part_free(const struct range *range, struct part *part, CUstream stream, uint64_t number); /* stream NULL: nobody uses it any more */
+void part_free_counted(const struct range *range, struct part *part); /* by cuMemFree */
 void parts_freed(CUmemoryPool pool, CUstream stream, uint64_t number); /* the free has been reached */
 void parts_settle(CUmemoryPool pool); /* frees that have been reached */
 void chunks_trim(CUmemoryPool pool, uint64_t keep);

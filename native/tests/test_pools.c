@@ -116,6 +116,26 @@ static void eachFreeTakesMemoryOfEitherKind(void) {
     EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuMemcpyHtoD_v2(d, in, sizeof in));
 }
 
+/* With drivers 580. */
+static void whatCuMemFreeGivesBackCountsAsUsedForEver(void) {
+    use_device(0);
+    CUstream s = made_stream();
+    CUmemoryPool pool = made_pool();
+    CUdeviceptr a = taken(MB, pool, s), b = taken(MB, pool, s);
+    OK(cu.cuStreamSynchronize(s));
+    OK(cu.cuMemFree_v2(a));
+    OK(cu.cuCtxSynchronize());
+    EXPECT_IS(2 * MB, used(pool));
+    EXPECT(taken(MB, pool, s) == a);
+    OK(cu.cuMemFreeAsync(a, s));
+    OK(cu.cuMemFreeAsync(b, s));
+    OK(cu.cuStreamSynchronize(s));
+    OK(cu.cuMemPoolTrimTo(pool, 0));
+    EXPECT_IS(MB, used(pool));
+    EXPECT_IS(0, reserved(pool));
+    OK(cu.cuMemPoolDestroy(pool));
+}
+
 static void aStreamUsesAgainWhatItHasFreed(void) {
     CUdeviceptr d, again, other;
     use_device(0);
@@ -330,6 +350,7 @@ int main(void) {
     RUN(theAddressesTellOfThePool);
     RUN(freesAnswerTheirCodes);
     RUN(eachFreeTakesMemoryOfEitherKind);
+    RUN(whatCuMemFreeGivesBackCountsAsUsedForEver);
     RUN(aStreamUsesAgainWhatItHasFreed);
     RUN(workBeforeTheFreeIsDone);
     RUN(unusedMemoryGoesBackWhenSomebodyWaits);

@@ -103,6 +103,18 @@ static void legacySharingIsOfCuMemAllocAlone(void) {
     EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuIpcGetMemHandle(&handle, d));
 }
 
+static void networksReachWhatCuMemAllocMakes(void) {
+    CUdeviceptr d, small;
+    use_device(0);
+    CUdeviceptr va = mapped(made(CU_MEM_HANDLE_TYPE_NONE)), pooled = from_pool();
+    OK(cu.cuMemAlloc_v2(&d, 2 * MB));
+    OK(cu.cuMemAlloc_v2(&small, 1000));
+    EXPECT_IS(1, attribute(CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE, d) & 0xff);
+    EXPECT_IS(1, attribute(CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE, small) & 0xff);
+    EXPECT_IS(0, attribute(CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE, va) & 0xff);
+    EXPECT_IS(0, attribute(CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE, pooled) & 0xff);
+}
+
 static void aRangeBecomesADmaBuffer(void) {
     CUdeviceptr d;
     int supported = 0, file = -1;
@@ -192,6 +204,7 @@ int main(void) {
     RUN(aHandleNotMadeForItIsNot);
     RUN(anyFileIsNoMemory);
     RUN(legacySharingIsOfCuMemAllocAlone);
+    RUN(networksReachWhatCuMemAllocMakes);
     RUN(aRangeBecomesADmaBuffer);
     RUN(synchronousOperationsCanBeAskedFor);
     RUN(everyAllocationHasANumberOfItsOwn);

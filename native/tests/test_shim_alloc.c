@@ -55,6 +55,15 @@ static void nothingIsKnownBeyondTheEnd(void) {
     OK(cu.cuMemFree_v2(d));
 }
 
+static void memoryIsOutOfReachOfNetworksOnRequest(void) {
+    CUdeviceptr d;
+    setenv("TORPOR_PARK_RDMA", "0", 1);
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, 2 * MIB));
+    EXPECT_IS(0, attribute(CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE, d));
+    OK(cu.cuMemFree_v2(d));
+}
+
 static void onlyWhatIsLargeEnoughIsParked(void) {
     CUdeviceptr small, large;
     setenv("TORPOR_PARK_MIN", "8M", 1);
@@ -342,6 +351,7 @@ static void memoryOfTwoDevicesIsParkedTogether(void) {
 int main(void) {
     RUN(sizesAroundTheGranuleAreWhatWasAsked);
     RUN(nothingIsKnownBeyondTheEnd);
+    RUN(memoryIsOutOfReachOfNetworksOnRequest);
     RUN(onlyWhatIsLargeEnoughIsParked);
     RUN(pitchedAllocationsArePitchedAsTheDriverDoes);
     RUN(whatCannotBeIsRefusedAsByTheDriver);

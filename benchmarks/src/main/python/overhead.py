@@ -13,6 +13,7 @@ KINDS = [
     ("C", "call-bench", {}, 5, [("launches", "launch 25000", "launch 500", 1.01), ("cuMemAlloc and cuMemFree, 2 to 64 MiB", "alloc 150", "alloc 50", 1.02)]),
     ("PyTorch", "torch", {}, 3, [("launches", "launch 20000", "launch 2000", 1.01), ("training step", "step 30", "step 5", 1.01)]),
     ("PyTorch, no cache", "torch", {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}, 3, [("allocations, 2 to 64 MiB", "alloc 250", "alloc 50", 1.02)]),
+    ("PyTorch, no cache, TORPOR_PARK_RDMA=0", "torch", {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1", "TORPOR_PARK_RDMA": "0"}, 3, [("allocations, 2 to 64 MiB", "alloc 250", "alloc 50", 1.02)]),
     ("PyTorch, cudaMallocAsync", "torch", {TORCH: "backend:cudaMallocAsync"}, 3, [("allocations, 2 to 64 MiB", "alloc 1500", "alloc 50", 1.02)]),
 ]
 ROUNDS = 11

@@ -37,6 +37,7 @@ class ShimOptionsTest {
                 .bufferKeep(TEBI)
                 .park(false)
                 .parkMin(3 << 20)
+                .parkRdma(false)
                 .arenaKeep(true)
                 .folder(Path.of("/run/a folder"))
                 .log(ShimOptions.Log.OFF);
@@ -53,6 +54,7 @@ class ShimOptionsTest {
                         entry("TORPOR_BUFFER_KEEP", "1T"),
                         entry("TORPOR_PARK", "0"),
                         entry("TORPOR_PARK_MIN", "3M"),
+                        entry("TORPOR_PARK_RDMA", "0"),
                         entry("TORPOR_ARENA_KEEP", "1"),
                         entry("TORPOR_DIR", "/run/a folder"),
                         entry("TORPOR_LOG", "off")))

