@@ -38,6 +38,7 @@ class CriuOnProcessesTest {
 
     private final List<ProcessHandle> started = new ArrayList<>();
     private @Nullable Criu criu;
+    private int counted;
 
     @BeforeEach
     void find() {
@@ -84,13 +85,15 @@ class CriuOnProcessesTest {
         return directory.resolve("count");
     }
 
+    /** What was last read: the file is empty for a moment while a count is written, and stays so if the process is dumped then. */
     private int count() {
         try {
             String text = Files.readString(counts()).strip();
-            return text.isEmpty() ? 0 : Integer.parseInt(text);
+            counted = text.isEmpty() ? counted : Integer.parseInt(text);
         } catch (IOException e) {
-            return 0;
+            counted = 0;
         }
+        return counted;
     }
 
     private void awaitCountAbove(int before) {
