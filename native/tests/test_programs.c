@@ -92,7 +92,7 @@ static void copyBenchMeasuresAndVerifies(void) {
     EXPECT_IS(64, status);
 }
 
-static void callBenchTimesLaunchesAndAllocations(void) {
+static void callBenchTimesLaunchesAllocationsAndCopies(void) {
     int status;
     const char *text = output_of("programs/call-bench launch 300 alloc 20 alloc x", &status);
     EXPECT_IS(0, status);
@@ -100,6 +100,9 @@ static void callBenchTimesLaunchesAndAllocations(void) {
     EXPECT(strstr(text, "shim=\nOK us="));
     text = strstr(text, "OK us=");
     EXPECT(text && strstr(text + 1, "OK us=") && strstr(text, "ERROR launch COUNT"));
+    text = strstr(output_of("programs/call-bench compare 300 copy-to 64 copy-from 100 copy-to 0", &status), "\nOK own=");
+    for (int i = 0; i < 2; i++) text = text ? strstr(text + 1, "\nOK own=") : NULL;
+    EXPECT(text && strstr(text, "\nERROR launch COUNT"));
 }
 
 static void copyBenchFindsWhatWasNotCopied(void) {
@@ -120,6 +123,6 @@ int main(void) {
     RUN(stateQueryMeasuresTheQuery);
     RUN(copyBenchMeasuresAndVerifies);
     RUN(copyBenchFindsWhatWasNotCopied);
-    RUN(callBenchTimesLaunchesAndAllocations);
+    RUN(callBenchTimesLaunchesAllocationsAndCopies);
     return summary();
 }

@@ -1,4 +1,4 @@
-"""What the shim costs a program that is never parked: launches, a training step, allocations; plain and with the shim by turns."""
+"""What the shim costs a program that is never parked: launches, small copies, a training step, allocations; plain and with the shim by turns."""
 import os
 import shutil
 import sys
@@ -16,18 +16,22 @@ KINDS = [
     ("PyTorch, no cache, TORPOR_PARK_RDMA=0", "torch", {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1", "TORPOR_PARK_RDMA": "0"}, 3, [("allocations, 2 to 64 MiB", "alloc 250", "alloc 50", 1.02)]),
     ("PyTorch, cudaMallocAsync", "torch", {TORCH: "backend:cudaMallocAsync"}, 3, [("allocations, 2 to 64 MiB", "alloc 1500", "alloc 50", 1.02)]),
 ]
+# What is measured in one process, by the driver's own function and by the shim's: title, command, quick command, how many times, limit
+TURNS = [("launches", "compare 50000", "compare 2000", 15, 1.01)]
+TURNS += [(f"copies of {size} KiB, {direction}-gpu", f"copy-{direction} {size}", f"copy-{direction} {size}", 7, 1.03)
+          for direction in ("to", "from") for size in (64, 256, 1024)]
 ROUNDS = 11
 
 
 def main(arguments, device):
     rows, goals, data = [], [], []
-    name, title = "C, in one process", "launches by the driver's own function and by the shim's, by turns"
-    own, named = by_turns(arguments)
-    ratios = [b / a for a, b in zip(own, named)]
-    rows.append([name, title, f"{median(own):.2f}", f"{median(named):.2f}", f"{median(ratios):.4f}",
-                 f"{quantile(ratios, 0.25):.4f} to {quantile(ratios, 0.75):.4f}", f"{len(ratios)}"])
-    goals.append(goal(f"{name}, launches: times plain", 1.01, median(ratios)))
-    data.append({"name": name, "title": title, "plain": own, "shim": named})
+    name = "C, in one process"
+    for title, own, named, limit in by_turns(arguments):
+        ratios = [b / a for a, b in zip(own, named)]
+        rows.append([name, title + ", by turns", f"{median(own):.2f}", f"{median(named):.2f}", f"{median(ratios):.4f}",
+                     f"{quantile(ratios, 0.25):.4f} to {quantile(ratios, 0.75):.4f}", f"{len(ratios)}"])
+        goals.append(goal(f"{name}, {title}: times plain", limit, median(ratios)))
+        data.append({"name": name, "title": title, "plain": own, "shim": named})
     for name, kind, environment, processes, works in KINDS:
         try:
             measured = measure(arguments, kind, environment, 1 if arguments.quick else processes, works)
@@ -51,18 +55,21 @@ def main(arguments, device):
 
 
 def by_turns(arguments):
-    """Between processes the same launch differs by some ten percent, so both are also measured in one."""
-    own, named = [], []
+    """Between processes the same call differs by some ten percent, so these are measured in one, by the driver's own function and by the shim's."""
+    measured = []
     worker = Worker([parking.native(arguments.library, "call-bench")], arguments.library, {})
     try:
         check(worker.line(), True)
-        for _ in range(3 if arguments.quick else 15):
-            words = worker.ok("compare " + ("2000" if arguments.quick else "50000"))
-            own.append(float(words.rpartition("own=")[2].split()[0]))
-            named.append(float(words.rpartition("us=")[2]))
+        for title, command, quick, times, limit in TURNS:
+            own, named = [], []
+            for _ in range(3 if arguments.quick else times):
+                words = worker.ok(quick if arguments.quick else command)
+                own.append(float(words.rpartition("own=")[2].split()[0]))
+                named.append(float(words.rpartition("us=")[2]))
+            measured.append((title, own, named, limit))
+        return measured
     finally:
         worker.close()
-    return own, named
 
 
 def measure(arguments, kind, environment, processes, works):
