@@ -1,13 +1,10 @@
-/* Host memory for what is parked: anonymous, or a file that somebody has named. By one thread at a time. */
+/* Host memory for what is parked. By one thread at a time. */
 #ifndef TORPOR_ARENA_H
 #define TORPOR_ARENA_H
 
 #include <stddef.h>
 
-enum arena_answer { ARENA_READY, ARENA_SHORT /* of host memory */, ARENA_NO_FILE, ARENA_DISK_FULL };
-
-/* At least so many bytes. path: NULL for anonymous memory. The errno of a failure is left in errno. */
-enum arena_answer arena_reserve(size_t bytes, const char *path);
+int arena_reserve(size_t bytes); /* at least so many. 0: there is not enough, and errno says why */
 /* What of it is new is touched by threads meanwhile. */
 void arena_touch_begin(void);
 void arena_touch_end(void);

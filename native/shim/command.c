@@ -31,21 +31,21 @@ static int take_timeout(const char *text, uint64_t *milliseconds) {
     return isdigit((unsigned char)*text) && !errno && !*end && *milliseconds <= longest_timeout_ms;
 }
 
-struct request { uint64_t timeout; int timed, keep; const char *path; };
+struct request { uint64_t timeout; int timed, keep; const char *folder; };
 
 /* One word of a command, or the rest of the line, as a path may hold blanks. 0: it is none that is known. */
 static int take_word(char **arguments, struct request *request, struct answer *answer) {
     static const char arena_is[] = "arena=", timeout_is[] = "timeout-ms=", keep_is[] = "keep=1";
     if (!strncmp(*arguments, arena_is, sizeof arena_is - 1)) {
-        request->path = *arguments + sizeof arena_is - 1;
+        request->folder = *arguments + sizeof arena_is - 1;
         *arguments = NULL;
-        if (*request->path == '/' && strlen(request->path) < PATH_MAX) return 1;
-        return refuse(answer, "argument", "arena wants an absolute path, not ", request->path), 0;
+        if (*request->folder == '/' && strlen(request->folder) < PATH_MAX) return 1;
+        return refuse(answer, "argument", "arena wants an absolute path, not ", request->folder), 0;
     }
     char *word = strsep(arguments, " ");
     if (!*word) return 1;
     if (!strcmp(word, keep_is)) return request->keep = 1;
-    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=1 and arena=PATH, unpark arena=FOLDER, and neither ", word), 0;
+    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=1 and arena=FOLDER, unpark arena=FOLDER, and neither ", word), 0;
     if (take_timeout(word + sizeof timeout_is - 1, &request->timeout)) return request->timed = 1;
     return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1), 0;
 }
@@ -59,15 +59,15 @@ static int take_words(char *arguments, struct request *request, struct answer *a
 static void park(char *arguments, struct answer *answer) {
     struct request request = {.timeout = usual_timeout_ms};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.keep && !request.path) return refuse(answer, "argument", "keep=1 keeps files: name a folder for them with arena=FOLDER.", "");
-    park_park(request.timeout, request.path, request.keep, answer);
+    if (request.keep && !request.folder) return refuse(answer, "argument", "keep=1 keeps files: name a folder for them with arena=FOLDER.", "");
+    park_park(request.timeout, request.folder, request.keep, answer);
 }
 
 static void unpark(char *arguments, struct answer *answer) {
     struct request request = {0};
     if (!take_words(arguments, &request, answer)) return;
     if (request.keep || request.timed) return refuse(answer, "argument", "unpark takes arena=FOLDER alone.", "");
-    park_unpark(request.path, answer);
+    park_unpark(request.folder, answer);
 }
 
 static void run(const char *name, char *arguments, struct answer *answer) {

@@ -27,7 +27,7 @@ enum { SHORTEST_MS = 10 };  /* for a GPU that has nothing to do, too, as threads
 static _Atomic int state; /* enum park_state */
 static pthread_mutex_t at_work = PTHREAD_MUTEX_INITIALIZER;
 static struct parcel parcel; /* what is parked */
-static struct { char folder[PATH_MAX]; size_t bytes; } left; /* with whoever named the folder; bytes 0: nothing is */
+static struct { char folder[PATH_MAX]; size_t bytes; int keep; } left; /* in files; bytes 0: nothing is */
 
 int park_on(void) { return settings()->park && driver() && driver()->can_park; }
 
@@ -80,16 +80,15 @@ static void end(enum park_state new) {
     pthread_mutex_unlock(&at_work);
 }
 
-/* Where a park goes: into memory or a file of the process's own, or into files of the caller's. */
+/* Where a park goes. */
 struct target {
-    const char *path; /* NULL: memory */
-    int keep;
-    int made;         /* files are there, and open */
+    const char *folder; /* NULL: into memory */
+    int made;           /* files are there, and open */
     struct stored stored;
 };
 
 static void drop_files(struct target *target) {
-    if (target->made) stored_remove(&target->stored);
+    if (target->made) stored_end(&target->stored, 0);
     target->made = 0;
 }
 
@@ -99,27 +98,24 @@ static int make_files(uint64_t bytes, struct target *target, struct answer *answ
     if (!bytes || (target->made && target->stored.bytes >= bytes)) return 1;
     drop_files(target);
     arena_release();
-    enum stored_answer made = stored_make(&target->stored, target->path, bytes);
+    enum stored_answer made = stored_make(&target->stored, target->folder, bytes);
     target->made = made == STORED_READY;
     if (target->made) return 1;
     stored_name(target->stored.file, name);
-    if (made == STORED_DISK_FULL) say_error(answer, "arena", "%s cannot hold %llu bytes: %s. Nothing was parked.", target->path, (unsigned long long)bytes, strerror(errno));
-    else say_error(answer, "arena", "%s%s cannot be %s: %s. Nothing was parked.", target->path, name, *name ? "made" : "used as a folder", strerror(errno));
+    if (made == STORED_DISK_FULL) say_error(answer, "arena", "%s cannot hold %llu bytes: %s. Nothing was parked.", target->folder, (unsigned long long)bytes, strerror(errno));
+    else say_error(answer, "arena", "%s%s cannot be %s: %s. Nothing was parked.", target->folder, name, *name ? "made" : "used as a folder", strerror(errno));
+    return 0;
+}
+
+static int make_arena(uint64_t bytes, struct answer *answer) {
+    if (arena_reserve(bytes)) return 1;
+    say_error(answer, "host-memory", "%llu bytes of host memory cannot be had: %s. Nothing was parked.", (unsigned long long)bytes, strerror(errno));
     return 0;
 }
 
 /* 0: there is not enough, and why. */
-static int make_arena(uint64_t bytes, const char *path, struct answer *answer) {
-    switch (arena_reserve(bytes, path)) {
-    case ARENA_READY: return 1;
-    case ARENA_NO_FILE: say_error(answer, "arena", "%s cannot be made: %s. Nothing was parked.", path, strerror(errno)); return 0;
-    case ARENA_DISK_FULL: say_error(answer, "arena", "%s cannot hold %llu bytes: %s. Nothing was parked.", path, (unsigned long long)bytes, strerror(errno)); return 0;
-    default: say_error(answer, "host-memory", "%llu bytes of host memory cannot be had: %s. Nothing was parked.", (unsigned long long)bytes, strerror(errno)); return 0;
-    }
-}
-
 static int make_room(uint64_t bytes, struct target *target, struct answer *answer) {
-    return target->keep ? make_files(bytes, target, answer) : make_arena(bytes, target->path, answer);
+    return target->folder ? make_files(bytes, target, answer) : make_arena(bytes, answer);
 }
 
 void park_prepare(struct answer *answer) {
@@ -127,7 +123,7 @@ void park_prepare(struct answer *answer) {
     uint64_t begun = clock_ns();
     enum park_state now = atomic_load(&state);
     if (now != RUNNING) say_error(answer, "parked", "the process is parked already.");
-    else if (make_arena(blocks_extent().parkable, NULL, answer)) {
+    else if (make_arena(blocks_extent().parkable, answer)) {
         arena_touch_begin();
         arena_touch_end();
         say_ok(answer, "arena_bytes=%llu seconds=%.6f", (unsigned long long)arena_size(), seconds(begun, clock_ns()));
@@ -161,13 +157,13 @@ static int move_out(struct target *target, struct times *times, struct answer *a
     if (!make_room(parcel.bytes, target, answer)) return parcel_forget(&parcel), 0;
     times->ready = clock_ns();
     arena_touch_begin(); /* the copies need not wait for the last page */
-    struct shelf shelf = {.base = arena_base(), .file = target->keep ? &target->stored : NULL};
+    struct shelf shelf = {.base = arena_base(), .file = target->made ? &target->stored : NULL};
     int good = parcel_copy_out(&parcel, &shelf, &failure);
     arena_touch_end();
     times->copied = clock_ns();
     if (good) return parcel_release(&parcel), 1;
     int unwritten = shelf.file ? atomic_load(&shelf.file->error) : 0;
-    if (unwritten) say_error(answer, "arena", "%s cannot be written: %s. Nothing was parked.", target->path, strerror(unwritten));
+    if (unwritten) say_error(answer, "arena", "%s cannot be written: %s. Nothing was parked.", target->folder, strerror(unwritten));
     else say_error(answer, "driver", "%s answers %d. Nothing was parked.", failure.call, (int)failure.result);
     parcel_forget(&parcel);
     return 0;
@@ -191,20 +187,21 @@ static int park(uint64_t timeout_ms, struct target *target, struct answer *answe
     return 1;
 }
 
-static void leave_files(struct target *target) {
-    stored_close(&target->stored);
-    strcpy(left.folder, target->path);
+static void leave_files(struct target *target, int keep) {
+    stored_end(&target->stored, 1);
+    strcpy(left.folder, target->folder);
     left.bytes = target->stored.bytes;
+    left.keep = keep;
 }
 
-void park_park(uint64_t timeout_ms, const char *path, int keep, struct answer *answer) {
+void park_park(uint64_t timeout_ms, const char *folder, int keep, struct answer *answer) {
     if (!begin_new(answer)) return;
     if (atomic_load(&state) == PARKED_STATE) return say_error(answer, "parked", "the process is parked already."), end(PARKED_STATE);
     atomic_store(&state, PARKING);
-    struct target target = {.path = path, .keep = keep};
+    struct target target = {.folder = folder};
     int parked = park(timeout_ms, &target, answer);
     if (!parked) drop_files(&target), arena_done();
-    else if (target.made) leave_files(&target);
+    else if (target.made) leave_files(&target, keep);
     end(parked ? PARKED_STATE : RUNNING);
 }
 
@@ -217,18 +214,18 @@ static void say_short(struct answer *answer, struct failure failure) {
     else say_error(answer, "driver", "%s answers %d. Nothing is lost: unpark again.", failure.call, (int)failure.result);
 }
 
-/* Where the bytes are: what has to be closed afterwards, or nothing. 0: there is no getting at them. */
-static int find_shelf(const char *path, struct shelf *shelf, struct stored *stored, struct answer *answer) {
+/* Where the bytes are: what has to be ended afterwards, or nothing. 0: there is no getting at them. */
+static int find_shelf(const char *folder, struct shelf *shelf, struct stored *stored, struct answer *answer) {
     char name[STORED_NAME];
     shelf->base = arena_base();
-    if (path && !left.bytes && parcel.bytes) return say_error(answer, "arena", "the process is parked in memory or a file of its own, not in %s. Nothing is lost: unpark without it.", path), 0;
+    if (folder && !left.bytes && parcel.bytes) return say_error(answer, "arena", "the process is parked in memory, not in %s. Nothing is lost: unpark without it.", folder), 0;
     if (!left.bytes) return 1;
-    if (!path) path = left.folder;
-    enum stored_answer opened = stored_open(stored, path, left.bytes);
+    if (!folder) folder = left.folder;
+    enum stored_answer opened = stored_open(stored, folder, left.bytes);
     if (opened == STORED_READY) return shelf->file = stored, 1;
     stored_name(stored->file, name);
-    if (opened == STORED_NOT_THERE) say_error(answer, "arena", "%s%s cannot be opened: %s. Nothing is lost: unpark with arena=FOLDER, where the files are now.", path, name, strerror(errno));
-    else say_error(answer, "arena", "%s%s is no file of the %zu bytes that were parked. Nothing is lost: unpark with arena=FOLDER, where those files are now.", path, name, left.bytes);
+    if (opened == STORED_NOT_THERE) say_error(answer, "arena", "%s%s cannot be opened: %s. Nothing is lost: unpark with arena=FOLDER, where the files are now.", folder, name, strerror(errno));
+    else say_error(answer, "arena", "%s%s is no file of the %zu bytes that were parked. Nothing is lost: unpark with arena=FOLDER, where those files are now.", folder, name, left.bytes);
     return 0;
 }
 
@@ -248,18 +245,21 @@ static int move_in(const struct shelf *shelf, struct times *times, struct answer
     return good;
 }
 
-static int unpark(const char *path, struct answer *answer) {
+static void end_shelf(const struct shelf *shelf, int keep) {
+    if (shelf->file) stored_end(shelf->file, keep);
+}
+
+static int unpark(const char *folder, struct answer *answer) {
     struct times times = {.begun = clock_ns()};
     struct shelf shelf = {0};
     struct stored stored;
-    if (!find_shelf(path, &shelf, &stored, answer)) return 0;
-    int good = move_in(&shelf, &times, answer);
-    if (shelf.file) stored_close(&stored);
-    if (!good) return 0;
+    if (!find_shelf(folder, &shelf, &stored, answer)) return 0;
+    if (!move_in(&shelf, &times, answer)) return end_shelf(&shelf, 1), 0;
     uint64_t bytes = parcel.bytes, copied = parcel.copied, count = parcel.count;
     parcel_forget(&parcel);
     reopen();
     arena_done();
+    end_shelf(&shelf, left.keep);
     left.bytes = 0;
     times.gone = clock_ns();
     count_passage(UNPARKED, bytes, times.gone - times.begun);
@@ -268,11 +268,11 @@ static int unpark(const char *path, struct answer *answer) {
     return 1;
 }
 
-void park_unpark(const char *path, struct answer *answer) {
+void park_unpark(const char *folder, struct answer *answer) {
     if (!begin(answer)) return;
     if (atomic_load(&state) != PARKED_STATE) return say_error(answer, "running", "the process is not parked."), end(RUNNING);
     atomic_store(&state, UNPARKING);
-    end(unpark(path, answer) ? RUNNING : PARKED_STATE);
+    end(unpark(folder, answer) ? RUNNING : PARKED_STATE);
 }
 
 void park_release(struct answer *answer) {

@@ -16,9 +16,9 @@ struct answer {
 int park_on(void); /* whether memory is made so that it can be parked */
 void park_status(struct answer *answer);
 void park_prepare(struct answer *answer);
-/* path: NULL for anonymous memory, or a new file; with keep a folder that is the caller's, and `path` of the unpark says where it is by then; NULL: where it was */
-void park_park(uint64_t timeout_ms, const char *path, int keep, struct answer *answer);
-void park_unpark(const char *path, struct answer *answer);
+/* folder: for files, which the unpark removes unless they are to be kept; NULL: into memory */
+void park_park(uint64_t timeout_ms, const char *folder, int keep, struct answer *answer);
+void park_unpark(const char *folder, struct answer *answer); /* where those files are by now; NULL: where they were made */
 void park_release(struct answer *answer);
 void park_end(void); /* lets a command end, and none begin */
 void park_after_fork(void);

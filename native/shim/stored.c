@@ -56,7 +56,7 @@ enum stored_answer stored_make(struct stored *stored, const char *folder, size_t
     }
     if (answer == STORED_READY) return answer;
     int error = errno;
-    stored_remove(stored);
+    stored_end(stored, 0);
     errno = error;
     return answer;
 }
@@ -84,30 +84,28 @@ enum stored_answer stored_open(struct stored *stored, const char *folder, size_t
     }
     if (answer == STORED_READY) return answer;
     int error = errno;
-    stored_close(stored);
+    stored_end(stored, 1);
     errno = error;
     return answer;
 }
 
-void stored_close(struct stored *stored) {
+/* Somebody may have put another in its place. While it is open, no other has its number. */
+static void remove_one(const struct stored *stored, int file) {
+    char name[STORED_NAME];
+    struct stat ours, found;
+    stored_name(file, name);
+    if (look_at(stored->fd[file], &ours) || look_for(stored->folder, name + 1, &found)) return;
+    if (found.st_dev == ours.st_dev && found.st_ino == ours.st_ino) unlinkat(stored->folder, name + 1, 0);
+}
+
+void stored_end(struct stored *stored, int keep) {
     for (int i = 0; i < stored->files; i++) {
+        if (!keep) remove_one(stored, i);
         close(stored->fd[i]);
         if (stored->direct[i] >= 0) close(stored->direct[i]);
     }
     close(stored->folder);
     stored->files = 0;
-}
-
-/* Somebody may have put another in its place. While it is open, no other has its number. */
-void stored_remove(struct stored *stored) {
-    for (int i = 0; i < stored->files; i++) {
-        char name[STORED_NAME];
-        struct stat made, found;
-        stored_name(i, name);
-        if (look_at(stored->fd[i], &made) || look_for(stored->folder, name + 1, &found)) continue;
-        if (found.st_dev == made.st_dev && found.st_ino == made.st_ino) unlinkat(stored->folder, name + 1, 0);
-    }
-    stored_close(stored);
 }
 
 int stored_write(struct stored *stored, const char *from, size_t offset, size_t bytes) {

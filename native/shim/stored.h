@@ -1,4 +1,4 @@
-/* Parked bytes in files of a folder that is the caller's. The process has them open only while it moves them. */
+/* Parked bytes in files of a folder that somebody has named. The process has them open only while it moves them. */
 #ifndef TORPOR_STORED_H
 #define TORPOR_STORED_H
 
@@ -28,7 +28,6 @@ enum stored_answer stored_open(struct stored *stored, const char *folder, size_t
 /* 0: it cannot be done, and `error` says why. */
 int stored_write(struct stored *stored, const char *from, size_t offset, size_t bytes);
 int stored_read(struct stored *stored, char *to, size_t offset, size_t bytes);
-void stored_close(struct stored *stored);
-void stored_remove(struct stored *stored); /* those that were made, and closes them */
+void stored_end(struct stored *stored, int keep); /* closes them, and removes those that are not to be kept */
 
 #endif

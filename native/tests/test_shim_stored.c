@@ -1,6 +1,7 @@
-/* Parking into files of a folder that belongs to whoever names it: the process does not refer to them, and they may be elsewhere when they are needed. */
-#include "parking.h"
+/* Parking into files of a folder that somebody names: the process does not refer to them, and they may be elsewhere when they are needed. */
+#include "launch.h"
 #include "outcome.h"
+#include "parking.h"
 #include "virtual.h"
 
 #include <dirent.h>
@@ -8,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -15,15 +17,15 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 enum { BYTES = 7 * MIB, SOME = 2 * MIB, POOLED = 4 * MIB };
 static CUdeviceptr memory, mine, pooled;
-static char folder[200], path[300], elsewhere[300], line[400];
+static char folder[200], path[300], elsewhere[400], line[500];
+static const char *const ways[] = {"park keep=1", "park"};
 
 /* One of those files. */
 static const char *file_of(const char *where, int number) {
-    static char name[400];
+    static char name[420];
     snprintf(name, sizeof name, "%s/memory-%02d", where, number);
     return name;
 }
@@ -73,6 +75,14 @@ static int refers_to(const char *file) {
 }
 
 static int is_there(const char *file) { return !access(file, F_OK); }
+
+static int files_in(const char *where) {
+    int count = 0;
+    DIR *open = opendir(where);
+    for (struct dirent *one; open && (one = readdir(open));) count += *one->d_name != '.';
+    if (open) closedir(open);
+    return count;
+}
 
 /* How many it was. */
 static int emptied(const char *where) {
@@ -274,20 +284,30 @@ static void aNameThatIsTakenIsLeftAlone(void) {
     prepare();
     int fd = open(file_of(path, 2), O_RDWR | O_CREAT | O_EXCL, 0600);
     EXPECT_IS(4, write(fd, "mine", 4));
-    COMMAND_FAILS("arena", with("park keep=1", path));
-    EXPECT(strstr(command(line), "memory-02"));
-    EXPECT(strstr(command("status"), "state=running"));
-    EXPECT_IS(4, lseek(fd, 0, SEEK_END));
-    EXPECT(is_there(file_of(path, 2)) && !is_there(file_of(path, 0)) && !is_there(file_of(path, 1)));
+    for (int i = 0; i < 2; i++) {
+        COMMAND_FAILS("arena", with(ways[i], path));
+        EXPECT(strstr(command(line), "memory-02"));
+        EXPECT(strstr(command("status"), "state=running"));
+        EXPECT_IS(4, lseek(fd, 0, SEEK_END));
+        EXPECT_IS(1, files_in(path));
+    }
     close(fd);
+    OK(unlink(file_of(path, 2)));
+    OK(symlink(elsewhere, file_of(path, 2)));
+    for (int i = 0; i < 2; i++) COMMAND_FAILS("arena", with(ways[i], path));
+    EXPECT(!is_there(elsewhere));
     expect_whole();
     drop(path);
 }
 
 static void aFolderMustBeThere(void) {
     prepare();
-    COMMAND_FAILS("arena", with("park keep=1", elsewhere));
-    COMMAND_FAILS("arena", with("park keep=1", "/dev/zero"));
+    for (int i = 0; i < 2; i++) {
+        COMMAND_FAILS("arena", with(ways[i], elsewhere));
+        EXPECT(strstr(command(line), elsewhere));
+        COMMAND_FAILS("arena", with(ways[i], "/dev/zero"));
+    }
+    EXPECT(!is_there(elsewhere));
     expect_whole();
     COMMAND_OK(with("park keep=1", path));
     COMMAND_OK("unpark");
@@ -308,9 +328,15 @@ static void expect_untouched(void) {
 static void aFullDiskIsNoLoss(void) {
     prepare();
     if (skipped(mount("torpor", path, "tmpfs", 0, "size=6m"), "no file system can be mounted")) return;
-    COMMAND_FAILS("arena", with("park keep=1", path));
-    EXPECT(strstr(command(line), "No space left"));
-    for (int i = 0; i < 16; i++) EXPECT(!is_there(file_of(path, i)));
+    for (int i = 0; i < 2; i++) {
+        COMMAND_FAILS("arena", with(ways[i], path));
+        EXPECT(strstr(command(line), "No space left"));
+        EXPECT_IS(0, files_in(path));
+    }
+    OK(mount("torpor", path, NULL, MS_REMOUNT, "size=80m"));
+    COMMAND_OK(with("park", path));
+    COMMAND_OK("unpark");
+    EXPECT_IS(0, files_in(path));
     OK(umount2(path, MNT_DETACH));
     expect_untouched();
 }
@@ -322,7 +348,7 @@ static void aLimitToFilesIsNoLoss(void) {
     OK(getrlimit(RLIMIT_FSIZE, &before));
     low = (struct rlimit){3 * MIB, before.rlim_max};
     OK(setrlimit(RLIMIT_FSIZE, &low));
-    COMMAND_FAILS("arena", with("park keep=1", path));
+    for (int i = 0; i < 2; i++) COMMAND_FAILS("arena", with(ways[i], path));
     OK(setrlimit(RLIMIT_FSIZE, &before));
     expect_untouched();
 }
@@ -348,7 +374,7 @@ static int break_writes(void) {
 static void aDiskThatBreaksMidwayIsNoLoss(void) {
     prepare();
     if (skipped(!break_writes(), "no system call can be made to fail")) return;
-    for (int i = 0; i < 2; i++) COMMAND_FAILS("arena", with("park keep=1", path));
+    for (int i = 0; i < 2; i++) COMMAND_FAILS("arena", with(ways[i], path));
     EXPECT(strstr(command(line), "Input/output error"));
     expect_untouched();
 }
@@ -392,10 +418,7 @@ static void whatIsParkedInMemoryIsInNoFile(void) {
     COMMAND_OK("park");
     COMMAND_FAILS("arena", with("unpark", path));
     COMMAND_OK("unpark");
-    COMMAND_OK(with("park", elsewhere));
-    COMMAND_FAILS("arena", with("unpark", elsewhere));
-    COMMAND_OK("unpark");
-    EXPECT(!is_there(elsewhere));
+    EXPECT_IS(0, files_in(path));
     expect_whole();
 }
 
@@ -409,6 +432,11 @@ static void memoryAndFilesTakeTurns(void) {
         COMMAND_OK("unpark");
         expect_whole();
         EXPECT(emptied(path) > 1);
+        COMMAND_OK(with("park", path));
+        EXPECT_IS(0, status_of("arena_bytes"));
+        COMMAND_OK("unpark");
+        expect_whole();
+        EXPECT_IS(0, files_in(path));
     }
 }
 
@@ -418,7 +446,7 @@ static void whatCannotBeParkedLeavesNoFile(void) {
     CUstream s;
     OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
     OK(cu.cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
-    COMMAND_FAILS("busy", with("park keep=1", path));
+    for (int i = 0; i < 2; i++) COMMAND_FAILS("busy", with(ways[i], path));
     OK(rmdir(path));
     OK(cu.cuStreamEndCapture(s, &captured));
     expect_whole();
@@ -427,9 +455,11 @@ static void whatCannotBeParkedLeavesNoFile(void) {
 static void nothingNeedsNoFile(void) {
     use_device(0);
     snprintf(path, sizeof path, "%s/none-%d", getenv("TORPOR_DIR"), (int)getpid());
-    COMMAND_OK(with("park keep=1", path));
-    EXPECT(!is_there(path));
-    COMMAND_OK(with("unpark", path));
+    for (int i = 0; i < 2; i++) {
+        COMMAND_OK(with(ways[i], path));
+        EXPECT(!is_there(path));
+        COMMAND_OK(with("unpark", path));
+    }
 }
 
 static void memoryThatIsFreedMeanwhileIsNotBroughtBack(void) {
@@ -444,6 +474,18 @@ static void memoryThatIsFreedMeanwhileIsNotBroughtBack(void) {
     drop(path);
 }
 
+static void filesOfWhatIsAllFreedMeanwhileGo(void) {
+    use_device(0);
+    snprintf(path, sizeof path, "%s/freed-%d", getenv("TORPOR_DIR"), (int)getpid());
+    OK(mkdir(path, 0700));
+    OK(cu.cuMemAlloc_v2(&memory, BYTES));
+    COMMAND_OK(with("park", path));
+    OK(cu.cuMemFree_v2(memory));
+    EXPECT(files_in(path) > 1);
+    EXPECT_IS(0, number_of(command("unpark"), "bytes"));
+    OK(rmdir(path));
+}
+
 static void withoutPinnedMemoryTheDriverReads(void) {
     if (skipped(real_driver(), "faults are the simulator's")) return;
     setenv("TORPOR_SIM_FAULTS", "cuMemHostAlloc=2", 1);
@@ -456,43 +498,139 @@ static void withoutPinnedMemoryTheDriverReads(void) {
     drop(path);
 }
 
-static void aShortageOfMemoryIsNoLoss(void) {
+static void expect_no_loss_for_want_of_memory(const char *way, int keep) {
     if (skipped(real_driver(), "faults are the simulator's")) return;
     setenv("TORPOR_SIM_FAULTS", "cuMemCreate#6-7=2", 1); /* the first three are the program's */
     prepare();
-    COMMAND_OK(with("park keep=1", path));
+    COMMAND_OK(with(way, path));
+    int files = files_in(path), refused = 0;
     const char *answer = command("unpark");
-    while (is_error(answer, "device-memory")) answer = command("unpark");
+    for (; is_error(answer, "device-memory"); answer = command("unpark"), refused++) EXPECT_IS(files, files_in(path));
     if (!is_ok(answer)) fail_at(__FILE__, __LINE__, "unpark: %s", answer);
+    EXPECT(refused > 0);
     expect_whole();
-    drop(path);
+    EXPECT_IS(keep ? files : 0, emptied(path));
+    OK(rmdir(path));
 }
+
+static void aShortageOfMemoryIsNoLoss(void) { expect_no_loss_for_want_of_memory("park keep=1", 1); }
+static void withoutKeepAShortageOfMemoryIsNone(void) { expect_no_loss_for_want_of_memory("park", 0); }
 
 static void aChildHasNoPartInIt(void) {
     prepare();
-    COMMAND_OK(with("park keep=1", path));
-    pid_t child = fork();
-    if (!child) _exit(0);
-    int status = -1;
-    EXPECT_IS(child, waitpid(child, &status, 0));
-    EXPECT_IS(0, status);
-    EXPECT(is_there(path));
+    for (int i = 0; i < 2; i++) {
+        COMMAND_OK(with(ways[i], path));
+        int files = files_in(path);
+        EXPECT(files > 1);
+        fflush(stdout);
+        int child = fork();
+        if (!child) {
+            if (sanitized()) _exit(0);
+            exit(0);
+        }
+        OK(wait_child(child));
+        EXPECT_IS(files, files_in(path));
+        COMMAND_OK("unpark");
+        expect_whole();
+        EXPECT_IS(i ? 0 : files, emptied(path));
+    }
+    OK(rmdir(path));
+}
+
+static void withoutKeepItGoes(void) {
+    static const char *const names[] = {"plain", "with two  blanks ", "arena=x keep=1"};
+    prepare();
+    for (int i = 0; i < 3; i++) {
+        struct stat found = {0};
+        snprintf(elsewhere, sizeof elsewhere, "%s/%s", path, names[i]);
+        OK(mkdir(elsewhere, 0700));
+        OK(close(open(file_of(elsewhere, 16), O_RDWR | O_CREAT | O_EXCL, 0600)));
+        COMMAND_OK(with("park timeout-ms=5000", elsewhere));
+        EXPECT(!refers_to(elsewhere));
+        EXPECT_IS(0, status_of("arena_bytes"));
+        OK(lstat(file_of(elsewhere, 0), &found));
+        EXPECT_IS(0600, found.st_mode & 07777);
+        COMMAND_OK("unpark");
+        EXPECT_IS(1, files_in(elsewhere)); /* what is not of the park */
+        EXPECT(!refers_to(elsewhere));
+        expect_whole();
+        OK(unlink(file_of(elsewhere, 16)));
+        OK(rmdir(elsewhere));
+    }
+    OK(rmdir(path));
+}
+
+static void withoutKeepItMayMove(void) {
+    prepare();
+    COMMAND_OK(with("park", path));
+    OK(rename(path, elsewhere));
+    OK(mkdir(path, 0700));
+    for (int i = 0; i < 2; i++) COMMAND_FAILS("arena", "unpark");
+    EXPECT(files_in(elsewhere) > 1);
+    COMMAND_OK(with("unpark", elsewhere));
+    expect_whole();
+    OK(rmdir(elsewhere));
+    COMMAND_OK(with("park", path)); /* the folder of last time is forgotten */
     COMMAND_OK("unpark");
+    expect_whole();
+    OK(rmdir(path));
+}
+
+static void withoutKeepAFailedUnparkLeavesIt(void) {
+    char real[400];
+    prepare();
+    COMMAND_OK(with("park", path));
+    int files = files_in(path);
+    snprintf(real, sizeof real, "%s/real", path);
+    OK(rename(file_of(path, 1), real));
+    expect_refused(path);
+    int fd = open(file_of(path, 1), O_RDWR | O_CREAT | O_EXCL, 0600); /* somebody else's */
+    EXPECT_IS(4, write(fd, "mine", 4));
+    close(fd);
+    expect_refused(path);
+    EXPECT_IS(files + 1, files_in(path));
+    OK(rename(real, file_of(path, 1)));
+    COMMAND_OK("unpark");
+    expect_whole();
+    OK(rmdir(path));
+}
+
+static void *park_in_vain(void *unused) {
+    (void)unused;
+    COMMAND_FAILS("busy", with("park timeout-ms=2000", path));
+    return NULL;
+}
+
+static void anotherFileInItsPlaceIsLeftAlone(void) {
+    char text[8] = "";
+    pthread_t parking;
+    prepare();
+    CUstream s = made_stream();
+    stop_at(s);
+    OK(pthread_create(&parking, NULL, park_in_vain, NULL));
+    for (int i = 0; i < 1000 && !is_there(file_of(path, 3)); i++) sleep_ms(1);
+    OK(unlink(file_of(path, 1)));
+    int fd = open(file_of(path, 1), O_RDWR | O_CREAT | O_EXCL, 0600);
+    EXPECT_IS(5, write(fd, "mine!", 5));
+    OK(pthread_join(parking, NULL));
+    go_on = 1;
+    EXPECT_IS(1, files_in(path));
+    EXPECT(is_there(file_of(path, 1)) && pread(fd, text, sizeof text, 0) == 5 && !memcmp(text, "mine!", 5));
+    close(fd);
     expect_whole();
     drop(path);
 }
 
-static void whoEndsLeavesIt(void *unused) {
-    (void)unused;
+static void whoEndsLeavesIt(void *way) {
     prepare();
-    COMMAND_OK(with("park keep=1", path));
+    COMMAND_OK(with(way, path));
     printf("%s\n", path);
     fflush(stdout);
     exit(0);
 }
 
-static void itOutlivesTheProcess(void) {
-    struct outcome o = outcome_of(whoEndsLeavesIt, NULL);
+static void expect_outlived(const char *way) {
+    struct outcome o = outcome_of(whoEndsLeavesIt, (void *)way);
     EXPECT_IS(0, o.status);
     o.out[strcspn(o.out, "\n")] = 0;
     struct stat found = {0};
@@ -502,6 +640,10 @@ static void itOutlivesTheProcess(void) {
     EXPECT_IS(0600, found.st_mode & 07777);
     drop(o.out);
     outcome_free(&o);
+}
+
+static void itOutlivesTheProcess(void) {
+    for (int i = 0; i < 2; i++) expect_outlived(ways[i]);
 }
 
 int main(void) {
@@ -529,7 +671,13 @@ int main(void) {
     RUN(memoryThatIsFreedMeanwhileIsNotBroughtBack);
     RUN(withoutPinnedMemoryTheDriverReads);
     RUN(aShortageOfMemoryIsNoLoss);
+    RUN(withoutKeepAShortageOfMemoryIsNone);
+    RUN(filesOfWhatIsAllFreedMeanwhileGo);
     RUN(aChildHasNoPartInIt);
+    RUN(withoutKeepItGoes);
+    RUN(withoutKeepItMayMove);
+    RUN(withoutKeepAFailedUnparkLeavesIt);
+    RUN(anotherFileInItsPlaceIsLeftAlone);
     RUN(itOutlivesTheProcess);
     return summary();
 }

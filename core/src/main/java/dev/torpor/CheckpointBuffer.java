@@ -9,23 +9,19 @@ import org.jspecify.annotations.Nullable;
  * What a checkpointed process needs on the GPU, as its host memory tells. The driver keeps the contents in one private
  * anonymous mapping, populated when it is made, of the size that NVML reported for the process and about 10 MiB more; so the
  * largest anonymous mapping that is resident throughout is taken for it. A process with a larger one of its own is
- * overestimated, never underestimated. The shim's arena is no buffer of the driver's: where one anonymous mapping can hold it, alone or
+ * overestimated, never underestimated. The shim's arena is no buffer of the driver's: where one such mapping can hold it, alone or
  * merged with others, its size is taken off that one.
  */
 final class CheckpointBuffer {
-    /** A file or a shared mapping that is as large as the arena, or larger by less than a huge page, is taken for it. */
-    private static final long ARENA_EXCESS = 2 << 20;
-
     private CheckpointBuffer() {}
 
     /**
      * @param smaps the text of {@code /proc/PID/smaps}
-     * @param arena bytes of the shim's arena, wherever it is
+     * @param arena bytes of the shim's arena
      * @return bytes; empty if there is no such mapping
      */
     static OptionalLong bytes(@Nullable String smaps, long arena) {
         List<Long> resident = new ArrayList<>();
-        boolean elsewhere = arena == 0;
         boolean anonymous = false;
         long size = 0;
         for (String line : smaps == null ? new String[0] : smaps.split("\n")) {
@@ -33,14 +29,11 @@ final class CheckpointBuffer {
                 anonymous = isPrivateAnonymous(line);
             } else if (line.startsWith("Size:")) {
                 size = kibibytes(line) * 1024;
-                elsewhere |= !anonymous && size >= arena && size <= arena + ARENA_EXCESS;
             } else if (anonymous && line.startsWith("Rss:") && kibibytes(line) * 1024 == size) {
                 resident.add(size);
             }
         }
-        if (!elsewhere) {
-            takeOff(resident, arena);
-        }
+        takeOff(resident, arena);
         return resident.stream()
                 .mapToLong(Long::longValue)
                 .filter(bytes -> bytes > 0)

@@ -40,7 +40,7 @@ public enum Problem {
     NO_SHIM,
     /** The shim in a process gave an answer that makes no sense, or ended the conversation. */
     SHIM,
-    /** The file that a process is to be parked into cannot be made, or there is no room for it. */
+    /** The files that a process is to be parked into cannot be made, or there is no room for them; or those to unpark from are not found. */
     ARENA,
     /** A program that the call runs (CRIU, podman, nvidia-cuda-mps-control) is not here, or too old. */
     TOOL_MISSING,

@@ -57,8 +57,8 @@ public final class Resume {
     }
 
     /**
-     * Where the files that {@link Suspend#storeAt} made are now; they are read, and stay. Default: where they were made. Of no matter where
-     * nothing was parked.
+     * Where the files that {@link Suspend#arena} or {@link Suspend#storeAt} made are now; they are read, and those of {@code arena} removed
+     * then. Default: where they were made. Of no matter where nothing was parked.
      *
      * @param folder an absolute path, as the process sees it
      */

@@ -105,12 +105,13 @@ public final class ShimControl {
     }
 
     /**
-     * As {@link #park(Duration)}, into a new file in place of anonymous memory.
+     * As {@link #park(Duration)}, into new files in a folder in place of anonymous memory. The unpark looks for them there, and removes
+     * them.
      *
-     * @param arena an absolute path, as the process sees it, where no file is; on tmpfs or a disk
+     * @param folder as for {@link Suspend#arena}
      */
-    public Phase park(Duration timeout, Path arena) {
-        return phase("park", ask(parkCommand(waiting(timeout), " arena=" + checkedArena(arena))), "bytes");
+    public Phase park(Duration timeout, Path folder) {
+        return phase("park", ask(parkCommand(waiting(timeout), " arena=" + checkedArena(folder))), "bytes");
     }
 
     /** Gives the process its device memory back, at the same addresses ({@code unpark}). */
@@ -140,13 +141,13 @@ public final class ShimControl {
         return timeout;
     }
 
-    static Path checkedArena(Path arena) {
-        String path = arena.toString();
-        if (!arena.isAbsolute() || path.indexOf('\n') >= 0 || path.indexOf('\0') >= 0) {
+    static Path checkedArena(Path folder) {
+        String path = folder.toString();
+        if (!folder.isAbsolute() || path.indexOf('\n') >= 0 || path.indexOf('\0') >= 0) {
             throw new IllegalArgumentException(
                     "'" + path + "' cannot be an arena: it takes an absolute path of one line, as the process sees it");
         }
-        return arena;
+        return folder;
     }
 
     /** The driver's lock waits for ever with a timeout of 0; the shim for an hour at most. */
@@ -156,7 +157,7 @@ public final class ShimControl {
         String kept = options.stored() ? " keep=1" : "";
         return parkCommand(
                 longest ? LONGEST_WAIT : timeout,
-                options.arena().map(path -> kept + " arena=" + path).orElse(""));
+                options.arena().map(folder -> kept + " arena=" + folder).orElse(""));
     }
 
     private static String parkCommand(Duration timeout, String arena) {

@@ -28,14 +28,14 @@ final class ShimFailure {
             case "host-memory" ->
                 new Failure(
                         Problem.HOST_MEMORY,
-                        said + "Free host memory, raise the limit of its cgroup, or give it a file to park into.");
+                        said + "Free host memory, raise the limit of its cgroup, or give it a folder to park into.");
             case "arena" ->
                 new Failure(
                         Problem.ARENA,
                         said
                                 + (command.equals("unpark")
                                         ? "Resume.storedAt says where the files are."
-                                        : "Name a file that is not there yet, or to store at a folder that is, where there is room."));
+                                        : "Name a folder that is there, without such files in it, where there is room."));
             case "off" ->
                 new Failure(
                         Problem.NOT_SUPPORTED,

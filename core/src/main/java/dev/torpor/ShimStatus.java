@@ -10,7 +10,7 @@ package dev.torpor;
  * @param parkableBytes device memory that could be parked now
  * @param parkedBytes device memory whose contents are on the host now
  * @param leftBytes device memory of the application that must be left to the driver
- * @param arenaBytes host memory that is ready for a park, or in use by it
+ * @param arenaBytes anonymous host memory that is ready for a park, or in use by it
  */
 public record ShimStatus(
         String version,

@@ -88,24 +88,24 @@ public final class Suspend {
     }
 
     /**
-     * Parks into a new file in place of anonymous memory. Without the shim it does not matter.
+     * Parks into new files in a folder, in place of anonymous memory: up to 16, {@code memory-00} to {@code memory-15}, as writes to one
+     * file wait for each other. Meanwhile the process has them neither open nor mapped, so that the folder may be moved; where it is by
+     * then {@link Resume#storedAt} says. The resume removes them when they are read. Without the shim it does not matter.
      *
-     * @param file an absolute path, as the process sees it, where no file is; on tmpfs or a disk
+     * @param folder an absolute path, as the process sees it, of a folder that is there and that it may write to, with none of these files
+     *     in it; on tmpfs or a disk. If there is nothing to park, none is made
      */
-    public Suspend arena(Path file) {
+    public Suspend arena(Path folder) {
         Values changed = new Values(values);
-        changed.arena = ShimControl.checkedArena(file);
+        changed.arena = ShimControl.checkedArena(folder);
         changed.stored = false;
         return new Suspend(changed);
     }
 
     /**
-     * Parks into new files in a folder that belongs to the caller: up to 16, {@code memory-00} to {@code memory-15}, as writes to one file
-     * wait for each other. Meanwhile the process has them neither open nor mapped, so that the folder may be moved, and they stay after
-     * the resume, whose {@link Resume#storedAt} says where it is by then. Without the shim it does not matter.
+     * As {@link #arena}, but the files belong to the caller: they stay after the resume.
      *
-     * @param folder an absolute path, as the process sees it, of a folder that is there and that it may write to, with none of these files
-     *     in it; on tmpfs or a disk. If there is nothing to park, none is made
+     * @param folder as for {@link #arena}
      */
     public Suspend storeAt(Path folder) {
         Values changed = new Values(arena(folder).values);

@@ -83,7 +83,7 @@ class ShimControlTest {
         "unpark, device-memory missing=3221225472 Device 0 is full., DEVICE_MEMORY, 3.0 GiB of device memory are missing",
         "unpark, device-memory Device 0 is full., DEVICE_MEMORY, Free device memory",
         "park, host-memory There is none., HOST_MEMORY, Free host memory",
-        "park, arena The disk is full., ARENA, Name a file",
+        "park, arena The disk is full., ARENA, Name a folder",
         "park, driver cuMemCreate answered 999, DRIVER, 'driver, cuMemCreate answered 999.'",
         "park, off TORPOR_PARK=0, NOT_SUPPORTED, TORPOR_PARK=1",
         "park, argument Not like that., SHIM, Restart the process",

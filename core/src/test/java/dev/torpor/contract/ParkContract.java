@@ -210,18 +210,22 @@ public abstract class ParkContract extends TypedContract {
     }
 
     @Test
-    void itIsParkedIntoAFile() throws Exception {
+    void itIsParkedIntoFilesThatGo() throws Exception {
         try (Target target = start("--memory", SMALL)) {
             GpuProcess process = cuda.process(target.pid());
-            Path file = directory.resolve("an arena");
-            process.suspend(CHECKPOINT.arena(file));
-            assertThat(Files.size(file)).isGreaterThanOrEqualTo(target.bytes());
+            Path folder = Files.createDirectory(directory.resolve("an arena"));
+            Path moved = directory.resolve("moved elsewhere");
+            process.suspend(CHECKPOINT.arena(folder));
+            assertThat(bytes(folder)).isGreaterThanOrEqualTo(target.bytes());
             process.resume();
-            Path taken = Files.writeString(directory.resolve("taken"), "mine");
-            assertThat(failure(Problem.ARENA, () -> process.suspend(PARK.arena(taken))))
-                    .hasMessageEndingWith("It is still running.");
-            assertThat(taken).hasContent("mine");
-            failure(Problem.ARENA, () -> process.suspend(PARK.arena(directory.resolve("no/folder"))));
+            assertThat(folder).isEmptyDirectory();
+            process.suspend(PARK.arena(folder));
+            assertThat(process.shim().orElseThrow().status().arenaBytes()).isZero();
+            Files.move(folder, moved);
+            assertThat(failure(Problem.ARENA, process::resume)).hasMessageContaining(folder.toString());
+            assertThat(bytes(moved)).isGreaterThanOrEqualTo(target.bytes());
+            process.resume(Resume.defaults().storedAt(moved));
+            assertThat(moved).isEmptyDirectory();
             target.assertMemoryIntact();
         }
     }
@@ -258,12 +262,15 @@ public abstract class ParkContract extends TypedContract {
             GpuProcess process = cuda.process(target.pid());
             Path folder = Files.createDirectory(directory.resolve("stored"));
             Path taken = Files.writeString(folder.resolve("memory-01"), "mine");
-            assertThat(failure(Problem.ARENA, () -> process.suspend(PARK.storeAt(folder))))
-                    .hasMessageContaining(taken.toString())
-                    .hasMessageEndingWith("It is still running.");
-            assertThat(folder.toFile().list()).containsExactly("memory-01");
-            assertThat(taken).hasContent("mine");
+            for (Suspend into : List.of(PARK.storeAt(folder), PARK.arena(folder))) {
+                assertThat(failure(Problem.ARENA, () -> process.suspend(into)))
+                        .hasMessageContaining(taken.toString())
+                        .hasMessageEndingWith("It is still running.");
+                assertThat(folder.toFile().list()).containsExactly("memory-01");
+                assertThat(taken).hasContent("mine");
+            }
             failure(Problem.ARENA, () -> process.suspend(PARK.storeAt(directory.resolve("missing"))));
+            failure(Problem.ARENA, () -> process.suspend(PARK.arena(directory.resolve("missing"))));
             target.assertMemoryIntact();
         }
     }

@@ -11,14 +11,14 @@ import picocli.CommandLine.ParameterException;
 final class ArenaOption {
     @Option(
             names = "--arena",
-            paramLabel = "FILE",
+            paramLabel = "FOLDER",
             description =
-                    "Park into this new file in place of anonymous memory: an absolute path as the process sees it, on tmpfs or a disk.")
-    private @Nullable Path file;
+                    "Park into files in this folder, which is there, in place of anonymous memory: an absolute path as the process sees it, on tmpfs or a disk. The resume removes them.")
+    private @Nullable Path folder;
 
     Suspend on(Suspend options, CommandLine line) {
         try {
-            return file == null ? options : options.arena(file);
+            return folder == null ? options : options.arena(folder);
         } catch (IllegalArgumentException e) {
             throw new ParameterException(line, String.valueOf(e.getMessage()));
         }

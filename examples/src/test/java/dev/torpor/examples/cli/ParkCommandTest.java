@@ -48,7 +48,7 @@ class ParkCommandTest {
     @Test
     void suspendGoesToTheLevelThatIsNamed() {
         try (Target target = start()) {
-            assertThat(torpor("suspend", pid(target), "--level", "park", "--arena", directory + "/arena")
+            assertThat(torpor("suspend", pid(target), "--level", "park", "--arena", directory.toString())
                             .succeeds()
                             .out())
                     .endsWith("; parked\n");
