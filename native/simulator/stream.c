@@ -67,10 +67,12 @@ CUresult do_cuStreamQuery(CUstream handle) {
     return (CUresult)atomic_load(&stream->context->sticky);
 }
 
+/* A capture does not survive the question. Seen with drivers 580, but not what is answered. */
 CUresult do_cuStreamGetFlags(CUstream handle, unsigned *flags) {
     CUstream stream;
     if (!flags) return CUDA_ERROR_INVALID_VALUE;
     CUresult result = stream_resolve(handle, &stream);
+    if (!result) result = capture_forbids_wait(stream->context, stream);
     if (result) return result;
     *flags = stream->flags;
     return CUDA_SUCCESS;

@@ -175,6 +175,14 @@ static void waitingForACaptureInvalidatesIt(void) {
     expect_invalid(s);
 }
 
+static void askingForItsFlagsInvalidatesACapture(void) {
+    unsigned flags;
+    use_device(0);
+    CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_RELAXED);
+    cu.cuStreamGetFlags(s, &flags);
+    expect_invalid(s);
+}
+
 static void anAllocationInvalidatesACapture(void) {
     CUdeviceptr d;
     use_device(0);
@@ -375,6 +383,7 @@ int main(void) {
     RUN(aPlainCopyInvalidatesTheCaptureOfABlockingStream);
     RUN(theNullStreamWorksWhileANonBlockingStreamCaptures);
     RUN(waitingForACaptureInvalidatesIt);
+    RUN(askingForItsFlagsInvalidatesACapture);
     RUN(anAllocationInvalidatesACapture);
     RUN(aRelaxedThreadMayAllocateDuringACapture);
     RUN(aThreadsCaptureModeIsTakenAsItIsGiven);
