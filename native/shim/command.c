@@ -31,11 +31,11 @@ static int take_timeout(const char *text, uint64_t *milliseconds) {
     return isdigit((unsigned char)*text) && !errno && !*end && *milliseconds <= longest_timeout_ms;
 }
 
-struct request { uint64_t timeout; int timed, keep; const char *folder; };
+struct request { uint64_t timeout; int timed; enum keeping keeping; const char *folder; };
 
 /* One word of a command, or the rest of the line, as a path may hold blanks. 0: it is none that is known. */
 static int take_word(char **arguments, struct request *request, struct answer *answer) {
-    static const char arena_is[] = "arena=", timeout_is[] = "timeout-ms=", keep_is[] = "keep=1";
+    static const char arena_is[] = "arena=", timeout_is[] = "timeout-ms=";
     if (!strncmp(*arguments, arena_is, sizeof arena_is - 1)) {
         request->folder = *arguments + sizeof arena_is - 1;
         *arguments = NULL;
@@ -44,8 +44,9 @@ static int take_word(char **arguments, struct request *request, struct answer *a
     }
     char *word = strsep(arguments, " ");
     if (!*word) return 1;
-    if (!strcmp(word, keep_is)) return request->keep = 1;
-    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=1 and arena=FOLDER, unpark arena=FOLDER, and neither ", word), 0;
+    if (!strcmp(word, "keep=0")) return request->keeping = REMOVE_FILES, 1;
+    if (!strcmp(word, "keep=1")) return request->keeping = KEEP_FILES, 1;
+    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=0 or 1 and arena=FOLDER, unpark keep=0 or 1 and arena=FOLDER, and neither ", word), 0;
     if (take_timeout(word + sizeof timeout_is - 1, &request->timeout)) return request->timed = 1;
     return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1), 0;
 }
@@ -59,15 +60,15 @@ static int take_words(char *arguments, struct request *request, struct answer *a
 static void park(char *arguments, struct answer *answer) {
     struct request request = {.timeout = usual_timeout_ms};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.keep && !request.folder) return refuse(answer, "argument", "keep=1 keeps files: name a folder for them with arena=FOLDER.", "");
-    park_park(request.timeout, request.folder, request.keep, answer);
+    if (request.keeping == KEEP_FILES && !request.folder) return refuse(answer, "argument", "keep=1 keeps files: name a folder for them with arena=FOLDER.", "");
+    park_park(request.timeout, request.folder, request.keeping == KEEP_FILES, answer);
 }
 
 static void unpark(char *arguments, struct answer *answer) {
     struct request request = {0};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.keep || request.timed) return refuse(answer, "argument", "unpark takes arena=FOLDER alone.", "");
-    park_unpark(request.folder, answer);
+    if (request.timed) return refuse(answer, "argument", "unpark takes keep=0 or 1 and arena=FOLDER alone.", "");
+    park_unpark(request.folder, request.keeping, answer);
 }
 
 static void run(const char *name, char *arguments, struct answer *answer) {

@@ -249,7 +249,7 @@ static void end_shelf(const struct shelf *shelf, int keep) {
     if (shelf->file) stored_end(shelf->file, keep);
 }
 
-static int unpark(const char *folder, struct answer *answer) {
+static int unpark(const char *folder, enum keeping keeping, struct answer *answer) {
     struct times times = {.begun = clock_ns()};
     struct shelf shelf = {0};
     struct stored stored;
@@ -259,7 +259,7 @@ static int unpark(const char *folder, struct answer *answer) {
     parcel_forget(&parcel);
     reopen();
     arena_done();
-    end_shelf(&shelf, left.keep);
+    end_shelf(&shelf, keeping == AS_PARKED ? left.keep : keeping == KEEP_FILES);
     left.bytes = 0;
     times.gone = clock_ns();
     count_passage(UNPARKED, bytes, times.gone - times.begun);
@@ -268,11 +268,11 @@ static int unpark(const char *folder, struct answer *answer) {
     return 1;
 }
 
-void park_unpark(const char *folder, struct answer *answer) {
+void park_unpark(const char *folder, enum keeping keeping, struct answer *answer) {
     if (!begin(answer)) return;
     if (atomic_load(&state) != PARKED_STATE) return say_error(answer, "running", "the process is not parked."), end(RUNNING);
     atomic_store(&state, UNPARKING);
-    end(unpark(folder, answer) ? RUNNING : PARKED_STATE);
+    end(unpark(folder, keeping, answer) ? RUNNING : PARKED_STATE);
 }
 
 void park_release(struct answer *answer) {

@@ -18,7 +18,8 @@ void park_status(struct answer *answer);
 void park_prepare(struct answer *answer);
 /* folder: for files, which the unpark removes unless they are to be kept; NULL: into memory */
 void park_park(uint64_t timeout_ms, const char *folder, int keep, struct answer *answer);
-void park_unpark(const char *folder, struct answer *answer); /* where those files are by now; NULL: where they were made */
+enum keeping { AS_PARKED, REMOVE_FILES, KEEP_FILES };
+void park_unpark(const char *folder, enum keeping keeping, struct answer *answer); /* folder: where those files are by now; NULL: where they were made */
 void park_release(struct answer *answer);
 void park_end(void); /* lets a command end, and none begin */
 void park_after_fork(void);

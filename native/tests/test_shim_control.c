@@ -171,7 +171,7 @@ static void aLineWithoutEndIsRefused(void) {
 static void wrongWordsAreNamed(void) {
     static const char *const wrong[] = {
         "park now", "park timeout-ms=", "park timeout-ms=x", "park timeout-ms=-1", "park timeout-ms=3600001", "park timeout-ms=99999999999999999999", "park timeout-ms=5s",
-        "park arena=", "park arena=relative/path", "park timeout-ms=5 arena", "park keep=1", "park keep=0 arena=/tmp/x", "unpark now", "unpark keep=1 arena=/tmp/x", "unpark timeout-ms=5",
+        "park arena=", "park arena=relative/path", "park timeout-ms=5 arena", "park keep=1", "park keep=2 arena=/tmp/x", "unpark now", "unpark keep=yes", "unpark timeout-ms=5",
         "unpark arena=relative", "status please", "prepare 5", "release all",
     };
     use_device(0);

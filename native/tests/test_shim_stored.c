@@ -113,6 +113,21 @@ static void itIsNeitherOpenNorMappedAndMayMove(void) {
     drop(elsewhere);
 }
 
+static void whoeverUnparksMaySayWhetherFilesStay(void) {
+    static const char *const parks[] = {"park keep=0", "park keep=1"}, *const unparks[] = {"unpark keep=0", "unpark keep=1"};
+    prepare();
+    for (int how = 0; how < 4; how++) {
+        COMMAND_OK(with(parks[how / 2], path));
+        OK(rename(path, elsewhere));
+        COMMAND_FAILS("arena", unparks[how % 2]);
+        COMMAND_OK(with(unparks[how % 2], elsewhere));
+        expect_whole();
+        EXPECT_IS(how % 2, emptied(elsewhere) > 0);
+        OK(rename(elsewhere, path));
+    }
+    OK(rmdir(path));
+}
+
 static void itIsLookedForWhereItWas(void) {
     prepare();
     COMMAND_OK(with("park keep=1", path));
@@ -648,6 +663,7 @@ static void itOutlivesTheProcess(void) {
 
 int main(void) {
     RUN(itIsNeitherOpenNorMappedAndMayMove);
+    RUN(whoeverUnparksMaySayWhetherFilesStay);
     RUN(itIsLookedForWhereItWas);
     RUN(itIsReadByAsManyProcessesAsComeOfIt);
     RUN(whatTheDiskHasIsReadFromItOnce);

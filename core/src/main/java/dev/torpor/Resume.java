@@ -8,11 +8,12 @@ import org.jspecify.annotations.Nullable;
 
 /** Options of {@link GpuProcess#resume(Resume)}. Immutable: each method returns a changed copy. */
 public final class Resume {
-    private static final Resume DEFAULT = new Resume(DeviceMap.same(), true, null, null, null);
+    private static final Resume DEFAULT = new Resume(DeviceMap.same(), true, null, false, null, null);
 
     private final DeviceMap deviceMap;
     private final boolean checkDeviceMemory;
     private final @Nullable Path storedAt;
+    private final boolean removesStored;
     private final @Nullable Duration stepTimeout;
     private final @Nullable ProgressListener listener;
 
@@ -20,11 +21,13 @@ public final class Resume {
             DeviceMap deviceMap,
             boolean checkDeviceMemory,
             @Nullable Path storedAt,
+            boolean removesStored,
             @Nullable Duration stepTimeout,
             @Nullable ProgressListener listener) {
         this.deviceMap = deviceMap;
         this.checkDeviceMemory = checkDeviceMemory;
         this.storedAt = storedAt;
+        this.removesStored = removesStored;
         this.stepTimeout = stepTimeout;
         this.listener = listener;
     }
@@ -36,7 +39,8 @@ public final class Resume {
 
     /** Onto which GPUs. */
     public Resume onto(DeviceMap map) {
-        return new Resume(Objects.requireNonNull(map), checkDeviceMemory, storedAt, stepTimeout, listener);
+        return new Resume(
+                Objects.requireNonNull(map), checkDeviceMemory, storedAt, removesStored, stepTimeout, listener);
     }
 
     /**
@@ -45,7 +49,7 @@ public final class Resume {
      * leave this on unless the check is wrong about yours.
      */
     public Resume checkDeviceMemory(boolean check) {
-        return new Resume(deviceMap, check, storedAt, stepTimeout, listener);
+        return new Resume(deviceMap, check, storedAt, removesStored, stepTimeout, listener);
     }
 
     /**
@@ -53,7 +57,7 @@ public final class Resume {
      * {@link Problem#UNRESPONSIVE}, and the step may still end by itself.
      */
     public Resume stepTimeout(Duration timeout) {
-        return new Resume(deviceMap, checkDeviceMemory, storedAt, Timeouts.positive(timeout), listener);
+        return new Resume(deviceMap, checkDeviceMemory, storedAt, removesStored, Timeouts.positive(timeout), listener);
     }
 
     /**
@@ -63,13 +67,24 @@ public final class Resume {
      * @param folder an absolute path, as the process sees it
      */
     public Resume storedAt(Path folder) {
-        return new Resume(deviceMap, checkDeviceMemory, ShimControl.checkedArena(folder), stepTimeout, listener);
+        return new Resume(
+                deviceMap, checkDeviceMemory, ShimControl.checkedArena(folder), removesStored, stepTimeout, listener);
+    }
+
+    /** Files that {@link Suspend#storeAt} made are removed when they are read, as those of {@link Suspend#arena} always are. */
+    public Resume removeStored() {
+        return new Resume(deviceMap, checkDeviceMemory, storedAt, true, stepTimeout, listener);
     }
 
     /** Whom to tell how far it is. */
     public Resume onProgress(ProgressListener progressListener) {
         return new Resume(
-                deviceMap, checkDeviceMemory, storedAt, stepTimeout, Objects.requireNonNull(progressListener));
+                deviceMap,
+                checkDeviceMemory,
+                storedAt,
+                removesStored,
+                stepTimeout,
+                Objects.requireNonNull(progressListener));
     }
 
     /** See {@link #onto}. */
@@ -83,6 +98,10 @@ public final class Resume {
 
     Optional<Path> storedAt() {
         return Optional.ofNullable(storedAt);
+    }
+
+    boolean removesStored() {
+        return removesStored;
     }
 
     Optional<Duration> stepTimeout() {

@@ -165,7 +165,9 @@ public final class ShimControl {
     }
 
     static String unparkCommand(Resume options) {
-        return "unpark" + options.storedAt().map(folder -> " arena=" + folder).orElse("");
+        return "unpark"
+                + (options.removesStored() ? " keep=0" : "")
+                + options.storedAt().map(folder -> " arena=" + folder).orElse("");
     }
 
     private ShimAnswer ask(String command) {

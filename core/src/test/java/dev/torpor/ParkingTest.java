@@ -117,6 +117,9 @@ class ParkingTest {
         process.resume(Resume.defaults().storedAt(Path.of("/disk/moved folder")));
         assertThat(shim.heard)
                 .contains("park timeout-ms=10000 keep=1 arena=/disk/folder", "unpark arena=/disk/moved folder");
+        process.suspend(PARK.storeAt(Path.of("/disk/folder")));
+        process.resume(Resume.defaults().storedAt(Path.of("/disk/a b")).removeStored());
+        assertThat(shim.heard).contains("unpark keep=0 arena=/disk/a b");
         process.suspend(PARK.storeAt(Path.of("/disk/folder")).arena(Path.of("/disk/arena")));
         assertThat(shim.heard).contains("park timeout-ms=10000 arena=/disk/arena");
         assertThatIllegalArgumentException().isThrownBy(() -> PARK.arena(Path.of("a")));

@@ -175,7 +175,8 @@ public final class Podman {
     }
 
     /**
-     * Has podman restore a container from its checkpoint, and resumes the GPU processes in it.
+     * Has podman restore a container from its checkpoint, and resumes the GPU processes in it. As podman then removes the checkpoint, unless
+     * it is to {@linkplain PodmanOptions#keep keep} it, the device memory that {@link PodmanCheckpoint#storeAt} has put into a volume goes, too.
      *
      * @param container its name or id
      * @throws TorporException {@link Problem#TOOL} if there is no such container, or podman, its runtime or CRIU fails;
@@ -184,11 +185,12 @@ public final class Podman {
      */
     public PodmanReport.Restore restore(Cuda cuda, String container, PodmanRestore options) {
         Container found = Container.of(command, container);
-        return restore(cuda, "container " + container, found.log("restore"), options, found.id());
+        Resume resume = options.keeps() ? options.resume : options.resume.removeStored();
+        return restore(cuda, "container " + container, found.log("restore"), options, resume, found.id());
     }
 
     /**
-     * As {@link #restore}, with a container that is made from an exported checkpoint ({@code --import}).
+     * As {@link #restore}, with a container that is made from an exported checkpoint ({@code --import}), which stays.
      *
      * @param archive what {@link PodmanCheckpoint#export} has written
      * @throws TorporException as there, and {@link Problem#SNAPSHOT} if there is no such file
@@ -200,17 +202,18 @@ public final class Podman {
                     Problem.SNAPSHOT,
                     "There is no file " + file + ": name the archive that the checkpoint was exported to.");
         }
-        return restore(cuda, "what is in " + file, null, options, "--import", file.toString());
+        return restore(cuda, "what is in " + file, null, options, options.resume, "--import", file.toString());
     }
 
     private PodmanReport.Restore restore(
-            Cuda cuda, String what, @Nullable Path log, PodmanRestore options, String... last) {
+            Cuda cuda, String what, @Nullable Path log, PodmanRestore options, Resume resume, String... last) {
         long start = System.nanoTime();
         PodmanStatistics statistics =
                 command.act("restore", command.chosenCriu(), "restore " + what, log, options, last);
         Container found = Container.running(command, statistics.id());
         List<GpuProcess> asleep = gpuProcesses(cuda, found, state -> !state.equals(ProcessState.RUNNING));
-        List<Report> resumed = together(asleep, group -> group.resume(options.resume));
+        List<Report> resumed = together(asleep, group -> group.resume(resume));
+        Stores.removeEmpty(found, asleep);
         return new PodmanReport.Restore(
                 found.id(), statistics.podman(), statistics.runtime(), statistics.restored(), resumed, since(start));
     }

@@ -111,8 +111,8 @@ public final class PodmanCheckpoint extends PodmanOptions<PodmanCheckpoint> {
     /**
      * Processes that carry the shim park their device memory in a volume of the container: each in a folder of its own there,
      * {@code device-memory-PID} by the pid inside. So it is neither in CRIU's images nor in an archive, which makes both ways faster by far.
-     * It belongs to the checkpoint, stays after a restore, as there may be others of the same checkpoint, and is the caller's to remove; a
-     * checkpoint that fails removes it. Of no matter for a pre-checkpoint. Default: none, so that it goes into CRIU's images.
+     * It belongs to the checkpoint, and goes with it: when {@link Podman#restore} has read it, unless that is to {@linkplain PodmanOptions#keep
+     * keep} the checkpoint, and when a checkpoint fails. What is restored from an archive leaves it. Of no matter for a pre-checkpoint. Default: none, so that it goes into CRIU's images.
      *
      * @param volume an absolute path: where a folder of the host, or a volume, is mounted in the container
      * @throws IllegalArgumentException if it is relative

@@ -31,6 +31,10 @@ public abstract sealed class PodmanOptions<T extends PodmanOptions<T>> permits P
         return with("--keep");
     }
 
+    final boolean keeps() {
+        return told.words().stream().anyMatch(word -> word.matches("--keep(=true)?|-[a-zA-Z]*k[a-zA-Z]*"));
+    }
+
     /** With established TCP connections ({@code --tcp-established}). */
     public final T tcpEstablished() {
         return with("--tcp-established");

@@ -9,6 +9,8 @@ import dev.torpor.tools.OwnedFolder;
 import dev.torpor.tools.ProcFs;
 import dev.torpor.tools.TemporaryFolder;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
@@ -42,7 +44,8 @@ final class Stores {
             if (process.shim().isEmpty()) {
                 continue; // the driver alone keeps its memory
             }
-            String name = "device-memory-" + PROC.innermostPid(process.pid());
+            String name = name(process);
+            removeIfEmpty(source.resolve(name));
             try {
                 OwnedFolder.make(source.resolve(name), PROC.user(process.pid()));
                 made.put(process.pid(), new Store(source.resolve(name), volume.resolve(name)));
@@ -54,6 +57,29 @@ final class Stores {
                                 + "): remove what is left of an earlier checkpoint, if nobody needs it any more, or name another volume."
                                 + " No process was touched.");
             }
+        }
+    }
+
+    private static String name(GpuProcess process) {
+        return "device-memory-" + PROC.innermostPid(process.pid());
+    }
+
+    /** What processes that run again have left of their folders, in whichever volume that was. */
+    static void removeEmpty(Container container, List<GpuProcess> processes) {
+        for (GpuProcess process : processes) {
+            for (Path source : container.mounts().values()) {
+                removeIfEmpty(source.resolve(name(process)));
+            }
+        }
+    }
+
+    private static void removeIfEmpty(Path folder) {
+        try {
+            if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
+                Files.delete(folder);
+            }
+        } catch (IOException e) {
+            return; // the files in it are somebody's
         }
     }
 

@@ -171,7 +171,9 @@ public abstract class PodmanContract extends TypedContract {
             assertThat(bytes(memory)).isGreaterThanOrEqualTo(16 << 20);
             assertThat(inImages.criu().pagesWritten() - down.criu().pagesWritten())
                     .isGreaterThan((15 << 20) / 4096);
-            container.podman().restore(cuda, container.name(), PodmanRestore.defaults());
+            container
+                    .podman()
+                    .restore(cuda, container.name(), PodmanRestore.defaults().keep());
             container.assertMemoryIntact();
             assertThat(bytes(memory)).isGreaterThanOrEqualTo(16 << 20);
 
@@ -190,6 +192,28 @@ public abstract class PodmanContract extends TypedContract {
             assertThat(gpuProcess(container).state()).isEqualTo(ProcessState.RUNNING);
             assertThat(bytes(memory)).isGreaterThanOrEqualTo(16 << 20);
             container.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void deviceMemoryInAVolumeGoesWithTheCheckpoint() throws IOException {
+        Path store = Files.createDirectory(directory.resolve("store"));
+        PodmanCheckpoint stored = PodmanCheckpoint.defaults().storeAt(Path.of("/store"));
+        Path archive = directory.resolve("exported.tar");
+        try (TargetContainer container = startWithStore(store)) {
+            for (int round = 0; round < 2; round++) {
+                container.podman().checkpoint(cuda, container.name(), stored);
+                assertThat(store).isNotEmptyDirectory();
+                container.podman().restore(cuda, container.name(), PodmanRestore.defaults());
+                assertThat(store).isEmptyDirectory();
+                container.assertMemoryIntact();
+            }
+            Files.createDirectory(store.resolve("device-memory-1")); // with nothing in it
+            container.podman().checkpoint(cuda, container.name(), stored.export(archive));
+            container.remove();
+            container.podman().restoreFrom(cuda, archive, PodmanRestore.defaults());
+            container.assertMemoryIntact();
+            assertThat(store.resolve("device-memory-1/memory-00")).exists();
         }
     }
 

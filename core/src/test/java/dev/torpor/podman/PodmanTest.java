@@ -66,6 +66,17 @@ class PodmanTest {
     }
 
     @Test
+    void whetherPodmanKeepsTheCheckpointIsKnown() {
+        PodmanRestore restore = PodmanRestore.defaults();
+
+        assertThat(restore.keeps()).isFalse();
+        assertThat(restore.tcpEstablished().name("k").keeps()).isFalse();
+        assertThat(restore.tcpEstablished().keep().keeps()).isTrue();
+        assertThat(restore.arguments("-k").keeps()).isTrue();
+        assertThat(restore.arguments("--keep=true").keeps()).isTrue();
+    }
+
+    @Test
     void aPreCheckpointStoresNothing() {
         PodmanCheckpoint stored = PodmanCheckpoint.defaults().storeAt(Path.of("/volume/"));
 
