@@ -4,8 +4,10 @@
 
 static const size_t most = 64 << 20; /* on a device. What is larger than half of it would push everything else out */
 
-struct kept { struct kept *next; struct piece_of_device piece; };
-static struct { struct kept *first; size_t bytes; } devices[MAX_DEVICES];
+static const uint64_t old = 64;         /* so many frees ago */
+
+struct kept { struct kept *next; uint64_t put; struct piece_of_device piece; };
+static struct { struct kept *first; size_t bytes; uint64_t puts; } devices[MAX_DEVICES];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of them; before nothing */
 
 /* With the mutex. */
@@ -40,12 +42,18 @@ int kept_take(CUdevice device, size_t size, uint64_t accessors, struct piece_of_
     return 1;
 }
 
-/* What was freed first goes first. NULL: there is no more than may be. */
+/* What nobody wanted for long, or else the largest: many small ones do more good than a large one. With the mutex. */
+static struct kept **worst(CUdevice device) {
+    struct kept **largest = &devices[device].first, **link = largest;
+    for (; (*link)->next; link = &(*link)->next)
+        if ((*link)->next->piece.size >= (*largest)->piece.size) largest = &(*link)->next;
+    return devices[device].puts - (*link)->put > old ? link : largest; /* the last is the oldest */
+}
+
+/* NULL: there is no more than may be. */
 static struct kept *excess(CUdevice device, size_t may_be) {
-    struct kept **last = &devices[device].first, *k = NULL;
     pthread_mutex_lock(&mutex);
-    while (*last && (*last)->next) last = &(*last)->next;
-    if (devices[device].bytes > may_be) k = unlink_at(device, last);
+    struct kept *k = devices[device].bytes > may_be ? unlink_at(device, worst(device)) : NULL;
     pthread_mutex_unlock(&mutex);
     return k;
 }
@@ -59,6 +67,7 @@ static int shrink(CUdevice device, size_t may_be) {
 static void put(CUdevice device, struct kept *k) {
     pthread_mutex_lock(&mutex);
     k->next = devices[device].first;
+    k->put = ++devices[device].puts;
     devices[device].first = k;
     devices[device].bytes += k->piece.size;
     pthread_mutex_unlock(&mutex);

@@ -55,6 +55,47 @@ static void nothingIsKnownBeyondTheEnd(void) {
     OK(cu.cuMemFree_v2(d));
 }
 
+/* New memory is empty. */
+static int holds_what_it_held(size_t bytes, unsigned word) {
+    CUdeviceptr d;
+    unsigned first = 0;
+    OK(cu.cuMemAlloc_v2(&d, bytes));
+    OK(cu.cuMemcpyDtoH_v2(&first, d, sizeof first));
+    return first == word;
+}
+
+static void hold(CUdeviceptr *d, size_t bytes, unsigned word) {
+    OK(cu.cuMemAlloc_v2(d, bytes));
+    OK(cu.cuMemsetD32_v2(*d, word, 1));
+}
+
+static void ofWhatIsFreedTheLargestIsGivenUpFirst(void) {
+    CUdeviceptr d[3];
+    use_device(0);
+    hold(&d[0], 20 * MIB, 20);
+    hold(&d[1], 22 * MIB, 22);
+    hold(&d[2], 30 * MIB, 30);
+    for (int i = 0; i < 3; i++) OK(cu.cuMemFree_v2(d[i]));
+    EXPECT(holds_what_it_held(20 * MIB, 20));
+    EXPECT(holds_what_it_held(22 * MIB, 22));
+    if (!real_driver()) EXPECT(!holds_what_it_held(30 * MIB, 30)); /* whose memory need not be empty */
+}
+
+static void whatNobodyWantsIsGivenUp(void) {
+    CUdeviceptr small[16], d;
+    use_device(0);
+    for (int i = 0; i < 16; i++) hold(&small[i], 4 * MIB, 4);
+    for (int i = 0; i < 16; i++) OK(cu.cuMemFree_v2(small[i]));
+    for (int i = 0; i < 100; i++) {
+        hold(&d, 20 * MIB, 20);
+        OK(cu.cuMemFree_v2(d));
+    }
+    EXPECT(holds_what_it_held(20 * MIB, 20));
+    int left = 0;
+    for (int i = 0; i < 16; i++) left += holds_what_it_held(4 * MIB, 4);
+    EXPECT_IS(11, left); /* they make room, and no more than that */
+}
+
 static void memoryIsOutOfReachOfNetworksOnRequest(void) {
     CUdeviceptr d;
     setenv("TORPOR_PARK_RDMA", "0", 1);
@@ -351,6 +392,8 @@ static void memoryOfTwoDevicesIsParkedTogether(void) {
 int main(void) {
     RUN(sizesAroundTheGranuleAreWhatWasAsked);
     RUN(nothingIsKnownBeyondTheEnd);
+    RUN(ofWhatIsFreedTheLargestIsGivenUpFirst);
+    RUN(whatNobodyWantsIsGivenUp);
     RUN(memoryIsOutOfReachOfNetworksOnRequest);
     RUN(onlyWhatIsLargeEnoughIsParked);
     RUN(pitchedAllocationsArePitchedAsTheDriverDoes);
