@@ -5,6 +5,7 @@
 #include "blocks.h"
 #include "buffer.h"
 #include "capture.h"
+#include "closer.h"
 #include "contexts.h"
 #include "control.h"
 #include "engine.h"
@@ -37,6 +38,8 @@ static void at_exit(void) {
     order_let_through();
 }
 
+static void after_fork_in_parent(void) { closer_after_fork(0); }
+
 static void after_fork(void) {
     order_after_fork();
     capture_after_fork();
@@ -49,6 +52,7 @@ static void after_fork(void) {
     limits_after_fork();
     gate_after_fork();
     arena_after_fork();
+    closer_after_fork(1);
     park_after_fork();
     control_after_fork();
 }
@@ -58,7 +62,7 @@ void lifecycle_own(void) { owner = getpid(); }
 void lifecycle_begin(void) {
     lifecycle_own();
     settings();
-    pthread_atfork(NULL, NULL, after_fork);
+    pthread_atfork(closer_before_fork, after_fork_in_parent, after_fork);
     atexit(report);
 }
 

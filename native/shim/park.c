@@ -2,6 +2,7 @@
 #include "park.h"
 #include "allocate.h"
 #include "arena.h"
+#include "closer.h"
 #include "contexts.h"
 #include "gate.h"
 #include "limits.h"
@@ -198,6 +199,7 @@ void park_park(uint64_t timeout_ms, const char *folder, int keep, struct answer 
     if (!begin_new(answer)) return;
     if (atomic_load(&state) == PARKED_STATE) return say_error(answer, "parked", "the process is parked already."), end(PARKED_STATE);
     atomic_store(&state, PARKING);
+    closer_await(); /* what the files of the last one still take is needed now, and no process is to be dumped with them */
     struct target target = {.folder = folder};
     int parked = park(timeout_ms, &target, answer);
     if (!parked) drop_files(&target), arena_done();

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "stored.h"
+#include "closer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,12 +99,16 @@ static void remove_one(const struct stored *stored, int file) {
     if (found.st_dev == ours.st_dev && found.st_ino == ours.st_ino) unlinkat(stored->folder, name + 1, 0);
 }
 
+static void close_here(const int *descriptors, int count) {
+    for (int i = 0; i < count; i++)
+        if (descriptors[i] >= 0) close(descriptors[i]);
+}
+
 void stored_end(struct stored *stored, int keep) {
-    for (int i = 0; i < stored->files; i++) {
-        if (!keep) remove_one(stored, i);
-        close(stored->fd[i]);
-        if (stored->direct[i] >= 0) close(stored->direct[i]);
-    }
+    for (int i = 0; i < stored->files && !keep; i++) remove_one(stored, i);
+    close_here(stored->direct, stored->files);
+    if (keep) close_here(stored->fd, stored->files);
+    else closer_take(stored->fd, stored->files);
     close(stored->folder);
     stored->files = 0;
 }

@@ -28,6 +28,6 @@ enum stored_answer stored_open(struct stored *stored, const char *folder, size_t
 /* 0: it cannot be done, and `error` says why. */
 int stored_write(struct stored *stored, const char *from, size_t offset, size_t bytes);
 int stored_read(struct stored *stored, char *to, size_t offset, size_t bytes);
-void stored_end(struct stored *stored, int keep); /* closes them, and removes those that are not to be kept */
+void stored_end(struct stored *stored, int keep); /* closes them, or removes them and has them closed */
 
 #endif

@@ -74,6 +74,12 @@ static int refers_to(const char *file) {
     return found;
 }
 
+/* What is removed is closed soon after. */
+static int lets_go_of(const char *file) {
+    for (int i = 0; i < 500 && refers_to(file); i++) sleep_ms(10);
+    return !refers_to(file);
+}
+
 static int is_there(const char *file) { return !access(file, F_OK); }
 
 static int files_in(const char *where) {
@@ -332,7 +338,7 @@ static void aFolderMustBeThere(void) {
 
 static void expect_untouched(void) {
     EXPECT(strstr(command("status"), "state=running"));
-    EXPECT(!refers_to(path));
+    EXPECT(lets_go_of(path));
     OK(rmdir(path)); /* nothing is left in it */
     expect_whole();
     COMMAND_OK("park");
@@ -567,11 +573,25 @@ static void withoutKeepItGoes(void) {
         EXPECT_IS(0600, found.st_mode & 07777);
         COMMAND_OK("unpark");
         EXPECT_IS(1, files_in(elsewhere)); /* what is not of the park */
-        EXPECT(!refers_to(elsewhere));
+        EXPECT(lets_go_of(elsewhere));
         expect_whole();
         OK(unlink(file_of(elsewhere, 16)));
         OK(rmdir(elsewhere));
     }
+    OK(rmdir(path));
+}
+
+static void aChildDoesNotHoldWhatIsRemoved(void) {
+    prepare();
+    for (int i = 0; i < 20; i++) {
+        COMMAND_OK(with("park", path));
+        COMMAND_OK("unpark");
+        fflush(stdout);
+        int child = fork();
+        if (!child) _exit(refers_to(path));
+        EXPECT_IS(0, wait_child(child));
+    }
+    expect_whole();
     OK(rmdir(path));
 }
 
@@ -691,6 +711,7 @@ int main(void) {
     RUN(filesOfWhatIsAllFreedMeanwhileGo);
     RUN(aChildHasNoPartInIt);
     RUN(withoutKeepItGoes);
+    RUN(aChildDoesNotHoldWhatIsRemoved);
     RUN(withoutKeepItMayMove);
     RUN(withoutKeepAFailedUnparkLeavesIt);
     RUN(anotherFileInItsPlaceIsLeftAlone);
