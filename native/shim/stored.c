@@ -69,6 +69,7 @@ static enum stored_answer open_one(struct stored *stored, const char *name, size
     stored->fd[stored->files] = fd;
     stored->direct[stored->files++] = -1;
     if (look_at(fd, &found) || !S_ISREG(found.st_mode) || (size_t)found.st_size != bytes) return STORED_OTHER;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); /* a page that is asked for brings no others along */
     stored->direct[stored->files - 1] = openat(stored->folder, name, TO_READ | O_DIRECT);
     return STORED_READY;
 }
