@@ -217,6 +217,27 @@ public abstract class PodmanContract extends TypedContract {
         }
     }
 
+    @Test
+    void deviceMemoryThatCannotBeReadBackStaysInTheVolume() throws IOException {
+        Path store = Files.createDirectory(directory.resolve("store"));
+        try (TargetContainer container = startWithStore(store)) {
+            container
+                    .podman()
+                    .checkpoint(
+                            cuda, container.name(), PodmanCheckpoint.defaults().storeAt(Path.of("/store")));
+            Path memory = store.resolve("device-memory-1/memory-00");
+            Path away = Files.move(memory, directory.resolve("away"));
+
+            failure(Problem.ARENA, () -> container.podman().restore(cuda, container.name(), PodmanRestore.defaults()));
+
+            assertThat(gpuProcess(container).state()).isEqualTo(ProcessState.PARKED);
+            Files.move(away, memory);
+            gpuProcess(container).resume();
+            container.assertMemoryIntact();
+            assertThat(memory).exists();
+        }
+    }
+
     private static long bytes(Path folder) throws IOException {
         long sum = 0;
         try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {

@@ -28,11 +28,7 @@ public abstract class SnapshotLoadFailureContract extends SnapshotTests {
             save(target, Save.defaults());
             Criu beaten =
                     criuThat("REAL; rm -f '" + folder() + "/criu/restore.pid'"); // somebody else's, who was faster
-            assertThat(failure(
-                            Problem.TOOL,
-                            () -> Snapshot.open(folder())
-                                    .load(cuda, Load.defaults().with(beaten))))
-                    .hasMessageNotContaining("killed");
+            assertThat(loadFailsWith(beaten)).hasMessageNotContaining("killed");
             assertThat(target.isAlive()).isTrue();
             cuda.process(target.pid()).resume();
             target.assertMemoryIntact();

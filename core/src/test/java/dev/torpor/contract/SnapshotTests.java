@@ -60,6 +60,12 @@ abstract class SnapshotTests extends TypedContract {
         return Snapshot.open(folder()).load(cuda, Load.defaults().with(criu));
     }
 
+    TorporException loadFailsWith(Criu program) {
+        return failure(
+                Problem.TOOL,
+                () -> Snapshot.open(folder()).load(cuda, Load.defaults().with(program)));
+    }
+
     TorporException loadFails(Problem problem, Load options) {
         Snapshot snapshot = Snapshot.open(folder());
         TorporException failure = failure(problem, () -> snapshot.load(cuda, options.with(criu)));

@@ -10,7 +10,6 @@ import dev.torpor.ProcessState;
 import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
 import dev.torpor.criu.CriuDump;
-import dev.torpor.snapshot.Load;
 import dev.torpor.snapshot.Save;
 import dev.torpor.snapshot.Snapshot;
 import dev.torpor.snapshot.SnapshotReport;
@@ -51,11 +50,7 @@ public abstract class SnapshotUndoContract extends SnapshotTests {
             SnapshotReport down = save(target, Save.defaults(), failing);
             assertThat(down.notes()).hasSize(1);
             assertThat(target.isAlive()).isFalse();
-            assertThat(failure(
-                            Problem.TOOL,
-                            () -> Snapshot.open(folder())
-                                    .load(cuda, Load.defaults().with(failing))))
-                    .hasMessageContaining("have been killed");
+            assertThat(loadFailsWith(failing)).hasMessageContaining("have been killed");
             assertThat(target.isAlive()).isFalse();
             load();
             target.assertMemoryIntact();
