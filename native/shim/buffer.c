@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "buffer.h"
 #include "driver.h"
+#include "driver_copies.h"
 #include "pages.h"
 #include "settings.h"
 #include "statistics.h"
@@ -29,6 +30,7 @@ void buffer_watch(void) {
     int thread = 0;
     if (!settings()->buffer_huge && !settings()->buffer_keep) return;
     if (!d->cuCheckpointProcessGetRestoreThreadId || d->cuCheckpointProcessGetRestoreThreadId(getpid(), &thread)) return;
+    driver_copies_watch((const void *)d->cuCheckpointProcessGetRestoreThreadId);
     atomic_store(&restore_thread, thread);
 }
 
@@ -71,6 +73,7 @@ static char *take(size_t asked) {
     char *at = provide(pages_round(asked), &again);
     if (at) {
         given = asked;
+        driver_copies_begin(at, asked);
         atomic_store(&base, (uintptr_t)at);
     }
     pthread_mutex_unlock(&mutex);
@@ -88,6 +91,7 @@ static int unmap(uintptr_t address, size_t bytes) {
     int result = 0;
     pthread_mutex_lock(&mutex);
     int whole = atomic_load(&base) == address && given && pages_round(bytes) == pages_round(given);
+    if (given && touches_buffer(address, bytes)) driver_copies_end();
     if (!whole) result = real_munmap((void *)address, bytes);
     if (whole && mapped <= settings()->buffer_keep) given = 0;
     else if (whole) drop_kept();

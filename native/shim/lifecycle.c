@@ -15,6 +15,7 @@
 #include "order.h"
 #include "park.h"
 #include "pool.h"
+#include "together.h"
 #include "torpor.h"
 
 #include <pthread.h>
@@ -44,6 +45,7 @@ static void after_fork(void) {
     order_after_fork();
     capture_after_fork();
     engine_after_fork();
+    together_after_fork();
     buffer_after_fork();
     blocks_after_fork();
     pools_after_fork();

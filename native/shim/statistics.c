@@ -9,7 +9,7 @@
 #include <time.h>
 
 struct tally { _Atomic uint64_t count, bytes, nanoseconds; };
-static struct tally copies[DIRECTIONS], passages[PASSAGES], unparkable, buffers, kept;
+static struct tally copies[DIRECTIONS], passages[PASSAGES], unparkable, buffers, kept, driver_copies;
 
 /* Small copies come by the million from many threads, so these do not share their cache lines. */
 enum { STRIPES = 16 };
@@ -33,6 +33,7 @@ void count_passed(enum reason reason, size_t bytes) { add(&stripes[stripe()].pas
 void count_left(size_t bytes) { add(&unparkable, bytes, 0); }
 void count_passage(enum passage passage, size_t bytes, uint64_t nanoseconds) { add(&passages[passage], bytes, nanoseconds); }
 void count_buffer(size_t bytes, uint64_t nanoseconds, int again) { add(again ? &kept : &buffers, bytes, nanoseconds); }
+void count_driver_copy(size_t bytes, uint64_t nanoseconds) { add(&driver_copies, bytes, nanoseconds); }
 
 uint64_t clock_ns(void) {
     struct timespec now;
@@ -84,5 +85,6 @@ size_t torpor_statistics(char *line, size_t room) {
     append(&text, " left=%llu left_bytes=%llu", (unsigned long long)atomic_load(&unparkable.count), (unsigned long long)atomic_load(&unparkable.bytes));
     append_moved(&text, "buffer", &buffers);
     append_timed(&text, "buffer_kept", &kept);
+    append_moved(&text, "buffer_copies", &driver_copies);
     return text.length;
 }

@@ -35,6 +35,7 @@ void count_left(size_t bytes); /* an allocation that was asked for and cannot be
 enum passage { PARKED, UNPARKED, PASSAGES };
 void count_passage(enum passage passage, size_t bytes, uint64_t nanoseconds);
 void count_buffer(size_t bytes, uint64_t nanoseconds, int kept);
+void count_driver_copy(size_t bytes, uint64_t nanoseconds); /* from or to that buffer */
 uint64_t clock_ns(void);
 
 #endif

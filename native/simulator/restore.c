@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STEP = 1 << 20, POLL_US = 50 };
+enum { STEP = 2 << 20, POLL_US = 50 };
 
 static char *buffer; /* where device memory is while checkpointed; NULL: there was none */
 static size_t buffer_size;
@@ -64,11 +64,23 @@ static void moved(struct mover *mover, size_t bytes) {
 
 static int all_zero(const char *bytes, size_t count) { return !bytes[0] && !memcmp(bytes, bytes + 1, count - 1); }
 
+/* The driver moves so much at a time through pinned memory, with libc's memcpy: another thing that a preloaded library may stand in for. */
+static char pinned[STEP];
+
+static void move_step(uint64_t offset, char *at, size_t bytes, int out) {
+    if (out) {
+        store_read(offset, pinned, bytes);
+        memcpy(at, pinned, bytes);
+        return;
+    }
+    memcpy(pinned, at, bytes);
+    if (!all_zero(pinned, bytes)) store_write(offset, pinned, bytes);
+}
+
 static void move_block(struct mover *mover, struct block *block, char *at, int out) {
     for (size_t done = 0; done < block->size; done += STEP) {
         size_t part = block->size - done < STEP ? block->size - done : STEP;
-        if (out) store_read(block->offset + done, at + done, part);
-        else if (!all_zero(at + done, part)) store_write(block->offset + done, at + done, part);
+        move_step(block->offset + done, at + done, part, out);
         moved(mover, part);
     }
 }

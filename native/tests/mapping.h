@@ -9,23 +9,22 @@
 enum { MB = 1 << 20, HUGE = 2 * MB };
 
 /* Of the one that holds an address, or of the largest one for NULL. */
-struct mapping { unsigned long start, end; long resident, huge; int advised; };
+struct mapping { unsigned long start, end; long resident, huge; int advised, writable; };
 
 static inline struct mapping mapping_of(int pid, const void *address) {
     char path[64], line[512];
     struct mapping now = {0}, found = {0};
     unsigned long at = (unsigned long)address, start, end, inode = 0;
-    int writable = 0;
     snprintf(path, sizeof path, "/proc/%d/smaps", pid);
     FILE *file = fopen(path, "r");
     while (file && fgets(line, sizeof line, file)) {
         char permissions[8];
-        if (sscanf(line, "%lx-%lx %7s %*x %*s %lu", &start, &end, permissions, &inode) == 4) now = (struct mapping){.start = start, .end = end}, writable = permissions[1] == 'w';
+        if (sscanf(line, "%lx-%lx %7s %*x %*s %lu", &start, &end, permissions, &inode) == 4) now = (struct mapping){.start = start, .end = end, .writable = permissions[1] == 'w'};
         sscanf(line, "Rss: %ld kB", &now.resident);
         sscanf(line, "AnonHugePages: %ld kB", &now.huge);
         if (strncmp(line, "VmFlags:", 8)) continue;
         now.advised = strstr(line, " hg") != NULL;
-        if (at ? at >= now.start && at < now.end : writable && !inode && now.resident > found.resident) found = now;
+        if (at ? at >= now.start && at < now.end : now.writable && !inode && now.resident > found.resident) found = now;
     }
     if (file) fclose(file);
     return found;

@@ -1,27 +1,12 @@
 /* The mapping that the driver takes for a checkpoint, and all other mappings, in a process that is its own driver's thread for checkpoints. */
-#include "mapping.h"
-#include "parking.h"
+#include "buffer.h"
 #include "outcome.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-enum { TAKEN = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE };
-
-static struct mapping mine(const void *address) { return mapping_of(getpid(), address); }
 static int is_mapped(const void *address) { return mine(address).end != 0; }
-
-static void *become_the_restore_thread(void) {
-    void *library = dlopen(output_path("tests/stub/libcuda.so.1"), RTLD_NOW);
-    if (!library) abort();
-    OK(((__typeof__(cuInit) *)dlsym(library, "cuInit"))(0));
-    command("status"); /* what the control thread maps as it begins is mapped, and never where a buffer has just been */
-    return library;
-}
-
-static char *take(size_t bytes) { return mmap(NULL, bytes, PROT_READ | PROT_WRITE, TAKEN, -1, 0); }
 
 static void theBufferIsAlignedAndOfHugePages(void) {
     size_t bytes = 40 * MB + 4096;
@@ -316,12 +301,8 @@ static void expect_filled_by(char *threads) {
 static void oneThreadFillsIt(void) { expect_filled_by("1"); }
 static void manyThreadsFillIt(void) { expect_filled_by("64"); }
 
-/* Each asks for a stack that nobody has. */
 static void withoutThreadsItIsFilledAllTheSame(void) {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, (size_t)1 << 46);
-    pthread_setattr_default_np(&attributes);
+    no_more_threads();
     expect_filled_by("8");
 }
 

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The shim, {@code libtorpor.so}: a library that is loaded into a CUDA program at its start (LD_PRELOAD, see ld.so(8)), where
- * it copies between host and device with many streams, has the driver's checkpoint buffer made of huge pages, and parks. The program
+ * it copies between host and device with many streams, has the driver's checkpoint buffer made of huge pages and copied by many threads, and parks. The program
  * need not know of it, and its own children carry it too. Thread-safe.
  *
  * <pre>{@code

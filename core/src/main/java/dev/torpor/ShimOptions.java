@@ -139,7 +139,7 @@ public final class ShimOptions {
         return with(ShimSetting.BUFFER_HUGE, on ? 1 : 0);
     }
 
-    /** How many threads prepare that buffer: 1 to 64. */
+    /** How many threads prepare that buffer, and copy from and to it: 1 to 64; with 1 the driver copies by itself. */
     public ShimOptions bufferThreads(int threads) {
         return with(ShimSetting.BUFFER_THREADS, threads);
     }

@@ -5,7 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The driver's checkpoint and restore of a process: plain, and with the shim's huge pages and kept buffer, by turns. */
+/** The driver's checkpoint and restore of a process: plain, and with the shim's huge pages, copies by many threads and kept buffer, by turns. */
 final class CheckpointReport {
     private static final List<String> VARIANTS = List.of(
             CheckpointRounds.PLAIN, CheckpointRounds.HUGE, CheckpointRounds.KEPT_FIRST, CheckpointRounds.KEPT_SECOND);

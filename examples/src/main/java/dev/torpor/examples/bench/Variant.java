@@ -14,8 +14,11 @@ public enum Variant {
     MPS_FIRST("MPS, first", Neighbour.MPS, "an MPS daemon was just started, and has no server yet"),
     /** The driver alone, beside an MPS server. */
     MPS_WARM("MPS, warm", Neighbour.MPS_SERVER, "an MPS server is there, started by a client that has ended"),
-    /** The shim makes the driver's buffer of huge pages, and does not park. */
-    HUGE("huge pages", Neighbour.NOBODY, "the shim makes the driver's buffer of huge pages, and does not park"),
+    /** The shim makes the driver's buffer of huge pages, copies from and to it by many threads, and does not park. */
+    HUGE(
+            "huge pages",
+            Neighbour.NOBODY,
+            "the shim makes the driver's buffer of huge pages and copies it by many threads, and does not park"),
     /** The shim parks, and leaves the driver's buffer alone. */
     PARKED("parked", Neighbour.NOBODY, "the shim parks, and leaves the driver's buffer to the driver"),
     /** Everything that helps. */

@@ -45,7 +45,7 @@ final class ShimSettings {
             names = "--threads",
             paramLabel = "N",
             description =
-                    "How many threads prepare the checkpoint buffer, 1 to 64. Default: one for each core, 16 at most.")
+                    "How many threads prepare and copy the checkpoint buffer, 1 to 64. Default: one for each core, 16 at most.")
     private @Nullable String threads;
 
     @Option(
