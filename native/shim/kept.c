@@ -1,10 +1,9 @@
 #include "kept.h"
+#include "settings.h"
 
 #include <stdlib.h>
 
-static const size_t most = 64 << 20; /* on a device. What is larger than half of it would push everything else out */
-
-static const uint64_t old = 64;         /* so many frees ago */
+static const uint64_t old = 64; /* so many frees ago */
 
 struct kept { struct kept *next; uint64_t put; struct piece_of_device piece; };
 static struct { struct kept *first; size_t bytes; uint64_t puts; } devices[MAX_DEVICES];
@@ -73,7 +72,9 @@ static void put(CUdevice device, struct kept *k) {
     pthread_mutex_unlock(&mutex);
 }
 
+/* What is larger than half of all would push everything else out. */
 void kept_put(const struct piece_of_device *piece) {
+    size_t most = settings()->freed_keep;
     struct kept *k = piece->size <= most / 2 ? malloc(sizeof *k) : NULL;
     if (!k) return piece_drop(piece);
     k->piece = *piece;

@@ -35,6 +35,7 @@ static const struct setting {
     {"TORPOR_PARK", &values.park, NUMBER, 0, 1, 1},
     {"TORPOR_PARK_MIN", &values.park_min, SIZE, 2 << 20, 1ULL << 40, 2 << 20},
     {"TORPOR_PARK_RDMA", &values.park_rdma, NUMBER, 0, 1, 1},
+    {"TORPOR_FREED_KEEP", &values.freed_keep, SIZE, 0, 1ULL << 40, 256 << 20},
     {"TORPOR_ARENA_KEEP", &values.arena_keep, NUMBER, 0, 1, 1},
 };
 

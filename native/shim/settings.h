@@ -12,7 +12,7 @@ struct settings {
     uint64_t copy_streams; /* 0: this machine has too few cores for it */
     uint64_t copy_chunk, copy_min, copy_start, copy_idle_ms;
     uint64_t buffer_huge, buffer_threads, buffer_keep;
-    uint64_t park, park_min, park_rdma, arena_keep;
+    uint64_t park, park_min, park_rdma, freed_keep, arena_keep;
     uint64_t log;
 };
 const struct settings *settings(void);

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PIECE = 64 << 10, PAUSES = 1000 };
+enum { PIECE = 8 << 10, PAUSES = 1000 };
 static const uint64_t watch_ns = 1000000; /* the next copy mostly comes sooner, and waking threads takes as long as a copy */
 
 /* The copy at hand, for whoever has taken a piece of it. */

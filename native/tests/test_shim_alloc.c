@@ -71,6 +71,7 @@ static void hold(CUdeviceptr *d, size_t bytes, unsigned word) {
 
 static void ofWhatIsFreedTheLargestIsGivenUpFirst(void) {
     CUdeviceptr d[3];
+    setenv("TORPOR_FREED_KEEP", "64M", 1);
     use_device(0);
     hold(&d[0], 20 * MIB, 20);
     hold(&d[1], 22 * MIB, 22);
@@ -83,6 +84,7 @@ static void ofWhatIsFreedTheLargestIsGivenUpFirst(void) {
 
 static void whatNobodyWantsIsGivenUp(void) {
     CUdeviceptr small[16], d;
+    setenv("TORPOR_FREED_KEEP", "64M", 1);
     use_device(0);
     for (int i = 0; i < 16; i++) hold(&small[i], 4 * MIB, 4);
     for (int i = 0; i < 16; i++) OK(cu.cuMemFree_v2(small[i]));
@@ -94,6 +96,15 @@ static void whatNobodyWantsIsGivenUp(void) {
     int left = 0;
     for (int i = 0; i < 16; i++) left += holds_what_it_held(4 * MIB, 4);
     EXPECT_IS(11, left); /* they make room, and no more than that */
+}
+
+static void whatIsFreedIsGivenBackAtOnceOnRequest(void) {
+    CUdeviceptr d;
+    setenv("TORPOR_FREED_KEEP", "0", 1);
+    use_device(0);
+    hold(&d, 20 * MIB, 20);
+    OK(cu.cuMemFree_v2(d));
+    if (!skipped(real_driver(), "whose memory need not be empty")) EXPECT(!holds_what_it_held(20 * MIB, 20));
 }
 
 static void memoryIsOutOfReachOfNetworksOnRequest(void) {
@@ -394,6 +405,7 @@ int main(void) {
     RUN(nothingIsKnownBeyondTheEnd);
     RUN(ofWhatIsFreedTheLargestIsGivenUpFirst);
     RUN(whatNobodyWantsIsGivenUp);
+    RUN(whatIsFreedIsGivenBackAtOnceOnRequest);
     RUN(memoryIsOutOfReachOfNetworksOnRequest);
     RUN(onlyWhatIsLargeEnoughIsParked);
     RUN(pitchedAllocationsArePitchedAsTheDriverDoes);

@@ -28,6 +28,7 @@ import java.util.Map;
  * <tr><td>{@link #park}</td><td>TORPOR_PARK</td><td>0 or 1</td><td>1</td></tr>
  * <tr><td>{@link #parkMin}</td><td>TORPOR_PARK_MIN</td><td>2M to 1T</td><td>2M</td></tr>
  * <tr><td>{@link #parkRdma}</td><td>TORPOR_PARK_RDMA</td><td>0 or 1</td><td>1</td></tr>
+ * <tr><td>{@link #freedKeep}</td><td>TORPOR_FREED_KEEP</td><td>0 to 1T</td><td>256M</td></tr>
  * <tr><td>{@link #arenaKeep}</td><td>TORPOR_ARENA_KEEP</td><td>0 or 1</td><td>1</td></tr>
  * <tr><td>{@link #folder}</td><td>TORPOR_DIR</td><td>an absolute path</td><td>/tmp/torpor-UID</td></tr>
  * <tr><td>{@link #log}</td><td>TORPOR_LOG</td><td>off, warn, info</td><td>warn</td></tr>
@@ -165,6 +166,14 @@ public final class ShimOptions {
      */
     public ShimOptions parkRdma(boolean on) {
         return with(ShimSetting.PARK_RDMA, on ? 1 : 0);
+    }
+
+    /**
+     * How much of the device memory that the program has freed is kept for its next allocations of the same size, on each device, in
+     * bytes: 0 to 1 TiB; 256 MiB by default. It counts as free to the program, but not to other processes until the program is parked.
+     */
+    public ShimOptions freedKeep(long bytes) {
+        return with(ShimSetting.FREED_KEEP, bytes);
     }
 
     /** Whether the host memory of a park is kept for the next one. */

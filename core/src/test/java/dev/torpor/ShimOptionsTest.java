@@ -38,6 +38,7 @@ class ShimOptionsTest {
                 .park(false)
                 .parkMin(3 << 20)
                 .parkRdma(false)
+                .freedKeep(1 << 30)
                 .arenaKeep(true)
                 .folder(Path.of("/run/a folder"))
                 .log(ShimOptions.Log.OFF);
@@ -55,6 +56,7 @@ class ShimOptionsTest {
                         entry("TORPOR_PARK", "0"),
                         entry("TORPOR_PARK_MIN", "3M"),
                         entry("TORPOR_PARK_RDMA", "0"),
+                        entry("TORPOR_FREED_KEEP", "1G"),
                         entry("TORPOR_ARENA_KEEP", "1"),
                         entry("TORPOR_DIR", "/run/a folder"),
                         entry("TORPOR_LOG", "off")))
@@ -134,6 +136,7 @@ class ShimOptionsTest {
         "TORPOR_BUFFER_KEEP, 2T, 0 to 1T",
         "TORPOR_PARK_MIN, 1M, 2M to 1T",
         "TORPOR_PARK, off, 0 to 1",
+        "TORPOR_FREED_KEEP, 2T, 0 to 1T",
         "TORPOR_ARENA_KEEP, 2, 0 to 1",
         "TORPOR_DIR, run/torpor, an absolute path",
         "TORPOR_LOG, INFO, 'off, warn or info'",

@@ -92,6 +92,13 @@ final class ShimSettings {
             description = "The command's allocations are not open to GPUDirect RDMA, and take a tenth less time.")
     private boolean noRdma;
 
+    @Option(
+            names = "--freed-keep",
+            paramLabel = "SIZE",
+            description =
+                    "How much freed device memory is kept for the next allocations, on each GPU, 0 to 1T. Default: 256M.")
+    private @Nullable String freedKeep;
+
     @Option(names = "--no-arena-keep", description = "Give the host memory of a park back after each unpark.")
     private boolean noArenaKeep;
 
@@ -111,6 +118,7 @@ final class ShimSettings {
         given.put("TORPOR_BUFFER_THREADS", threads);
         given.put("TORPOR_BUFFER_KEEP", keep);
         given.put("TORPOR_PARK_MIN", parkMin);
+        given.put("TORPOR_FREED_KEEP", freedKeep);
         given.put("TORPOR_DIR", folder);
         given.put("TORPOR_LOG", log);
         Map<String, String> environment = new LinkedHashMap<>();

@@ -67,6 +67,8 @@ class RunCommandTest {
                                 "--lean",
                                 "--no-park",
                                 "--no-rdma",
+                                "--freed-keep",
+                                "0",
                                 "--no-arena-keep",
                                 "--no-copy",
                                 "--no-huge",
@@ -88,10 +90,11 @@ class RunCommandTest {
                 .contains(" TORPOR_DIR='/run/it'\\''s'")
                 .contains(" TORPOR_PARK='0'")
                 .contains(" TORPOR_PARK_RDMA='0'")
+                .contains(" TORPOR_FREED_KEEP='0'")
                 .contains(" TORPOR_ARENA_KEEP='0'")
                 .contains(" CUDA_DEVICE_MAX_CONNECTIONS='1'")
                 .contains(" CUDA_SCALE_LAUNCH_QUEUES='0.25x'")
-                .endsWith("; shift 26\n");
+                .endsWith("; shift 28\n");
     }
 
     @Test
@@ -120,6 +123,7 @@ class RunCommandTest {
         "run --keep much true, TORPOR_BUFFER_KEEP is from 0 to 1T",
         "run --idle 2h true, TORPOR_COPY_IDLE_MS is from 0 to 3600000",
         "run --idle soon true, is not a duration",
+        "run --freed-keep -1 true, TORPOR_FREED_KEEP is from 0 to 1T",
         "run --park-min 1M true, TORPOR_PARK_MIN is from 2M to 1T",
         "run --dir run true, TORPOR_DIR is an absolute path",
         "run --log debug true, 'TORPOR_LOG is off, warn or info'",
