@@ -30,7 +30,7 @@ void buffer_watch(void) {
     int thread = 0;
     if (!settings()->buffer_huge && !settings()->buffer_keep) return;
     if (!d->cuCheckpointProcessGetRestoreThreadId || d->cuCheckpointProcessGetRestoreThreadId(getpid(), &thread)) return;
-    driver_copies_watch((const void *)d->cuCheckpointProcessGetRestoreThreadId);
+    driver_copies_watch();
     atomic_store(&restore_thread, thread);
 }
 

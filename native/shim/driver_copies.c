@@ -1,23 +1,28 @@
 /* The driver moves a checkpoint between its buffer and pinned memory by one thread, with the C library's memcpy, 2 MiB at a time. */
 #include "driver_copies.h"
+#include "driver.h"
 #include "imports.h"
 #include "move.h"
 #include "settings.h"
 #include "statistics.h"
 #include "together.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
 enum { LEAST = 256 << 10 };
 
-static struct imports memcpys;
+static struct imports memcpys; /* found once: cuInit may be called again while they are redirected */
 static _Atomic uintptr_t base;
 static _Atomic size_t size;
 
-void driver_copies_watch(const void *in_driver) {
-    if (settings()->buffer_threads > 1) memcpys = imports_find(in_driver, "memcpy");
+static void find(void) { memcpys = imports_find((const void *)driver()->cuCheckpointProcessGetRestoreThreadId, "memcpy"); }
+
+void driver_copies_watch(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (settings()->buffer_threads > 1) pthread_once(&once, find);
 }
 
 static int is_in_buffer(const void *at, size_t bytes) {

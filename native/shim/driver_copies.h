@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-void driver_copies_watch(const void *in_driver); /* an address of the driver's code */
+void driver_copies_watch(void); /* after cuInit of a driver that has checkpoints */
 
 /* From here to the end the driver's copies from and to that memory are made by many threads. */
 void driver_copies_begin(const char *buffer, size_t bytes);

@@ -121,6 +121,17 @@ static void theDriverHasItsOwnMemcpyBackAfterAPartWasUnmapped(void) {
     EXPECT_IS(1, statistic("buffer_copies"));
 }
 
+static void cudaMayBeInitialisedAgainMeanwhile(void) {
+    begin("2");
+    void *own = *import;
+    char *buffer = take(BYTES);
+    become_the_restore_thread();
+    EXPECT(*import != own);
+    OK(munmap(buffer, BYTES));
+    EXPECT(*import == own);
+    expect_copied(outside + PIECE, outside, PIECE - 1);
+}
+
 static void expect_the_drivers_own(void) {
     void *own = *import;
     char *buffer = take(BYTES);
@@ -241,6 +252,7 @@ int main(void) {
     RUN(theDriverHasItsOwnMemcpyBackWithoutABuffer);
     RUN(theDriverHasItsOwnMemcpyBackWhileABufferIsKept);
     RUN(theDriverHasItsOwnMemcpyBackAfterAPartWasUnmapped);
+    RUN(cudaMayBeInitialisedAgainMeanwhile);
     RUN(oneThreadLeavesThemToTheDriver);
     RUN(switchedOffTheyAreTheDriversOwn);
     RUN(aDriverThatCannotBeWrittenToGoesOnAlone);
