@@ -54,8 +54,12 @@ static inline int shim_threads(void) {
 
 /* A thread that has ended is still listed for a moment. */
 static inline int shim_threads_become(int wanted) {
-    for (int i = 0; i < 500 && shim_threads() != wanted; i++) sleep_ms(10);
-    return shim_threads();
+    int now = shim_threads();
+    for (int i = 0; i < 500 && now != wanted; i++) {
+        sleep_ms(10);
+        now = shim_threads();
+    }
+    return now;
 }
 
 #endif
