@@ -128,6 +128,7 @@ BEGIN_BOTH(cuStreamBeginCapture, (CUstream stream), (stream))
 BEGIN_BOTH(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode), (stream, mode))
 BEGIN_BOTH(cuStreamBeginCaptureToGraph, (CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode),
            (stream, graph, dependencies, data, count, mode))
+BEGIN_BOTH(cuStreamBeginRecaptureToGraph, (CUstream stream, CUstreamCaptureMode mode, CUgraph graph, void *callback, void *data), (stream, mode, graph, callback, data))
 END(cuStreamEndCapture, CU_STREAM_LEGACY)
 END(cuStreamEndCapture_ptsz, CU_STREAM_PER_THREAD)
 

@@ -15,8 +15,12 @@ typedef CUresult ctx_from_green_ctx(CUcontext *context, void *green);
 typedef CUresult begin_capture(CUstream stream);
 typedef CUresult ctx_create_v3(CUcontext *context, void *affinity, int count, unsigned flags, CUdevice device);
 typedef CUresult multicast_bind_mem(CUmemGenericAllocationHandle multicast, size_t at, CUmemGenericAllocationHandle handle, size_t offset, size_t size, unsigned long long flags);
+typedef CUresult multicast_bind_mem_v2(CUmemGenericAllocationHandle multicast, CUdevice device, size_t at, CUmemGenericAllocationHandle handle, size_t offset, size_t size, unsigned long long flags);
 typedef CUresult multicast_bind_addr(CUmemGenericAllocationHandle multicast, size_t at, CUdeviceptr address, size_t size, unsigned long long flags);
+typedef CUresult multicast_bind_addr_v2(CUmemGenericAllocationHandle multicast, CUdevice device, size_t at, CUdeviceptr address, size_t size, unsigned long long flags);
+typedef CUresult mem_map_array(CUarrayMapInfo *list, unsigned count, CUstream stream);
 typedef CUresult begin_capture_to_graph(CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode);
+typedef CUresult begin_recapture(CUstream stream, CUstreamCaptureMode mode, CUgraph graph, void *callback, void *data);
 
 /* CUlaunchConfig, as far as the stream. */
 struct launch_config {
@@ -26,14 +30,18 @@ struct launch_config {
 #define WORK_PROTOTYPE(name, stream, parameters, arguments) CUresult name parameters;
 WORK(WORK_PROTOTYPE)
 #undef WORK_PROTOTYPE
+#define PROTOTYPE(name, parameters, arguments) CUresult name parameters;
+BUILDS(PROTOTYPE)
+#undef PROTOTYPE
 CUresult cuStreamSynchronize_ptsz(CUstream stream);
+CUresult cuCtxSynchronize_v2(CUcontext context);
 
 /* What this driver lacks is NULL, or for a hook a function that says so; neither is given to a program that asks for it. */
 struct driver {
 #define POINTER(name, like, ...) __typeof__(like) *name;
 #define WORK_POINTER(name, ...) __typeof__(name) *name;
     COPIES(POINTER) OTHERS(POINTER) ALLOCATIONS(POINTER) POOLS(POINTER) VIRTUAL(POINTER) CALLED(POINTER) OPTIONAL(POINTER)
-    WORK(WORK_POINTER) WAITS(WORK_POINTER)
+    WORK(WORK_POINTER) WAITS(WORK_POINTER) BUILDS(WORK_POINTER)
 #undef WORK_POINTER
 #undef POINTER
     int complete; /* has all that the engine calls */

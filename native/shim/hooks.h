@@ -31,8 +31,13 @@
     IN_STREAM(X, cuLaunchKernel, stream, (CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream stream, void **parameters, void **extra), (f, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra)) \
     IN_STREAM(X, cuLaunchKernelEx, config ? config->stream : NULL, (const struct launch_config *config, CUfunction f, void **parameters, void **extra), (config, f, parameters, extra)) \
     IN_STREAM(X, cuLaunchCooperativeKernel, stream, (CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream stream, void **parameters), (f, gx, gy, gz, bx, by, bz, shared, stream, parameters)) \
+    X(cuLaunch, CU_STREAM_LEGACY, (CUfunction f), (f)) X(cuLaunchGrid, CU_STREAM_LEGACY, (CUfunction f, int width, int height), (f, width, height)) \
+    X(cuLaunchGridAsync, stream ? stream : CU_STREAM_LEGACY, (CUfunction f, int width, int height, CUstream stream), (f, width, height, stream)) \
+    X(cuLaunchCooperativeKernelMultiDevice, list && count && list->hStream ? list->hStream : CU_STREAM_LEGACY, (const CUDA_LAUNCH_PARAMS *list, unsigned count, unsigned flags), (list, count, flags)) \
     IN_STREAM(X, cuLaunchHostFunc, stream, (CUstream stream, CUhostFn function, void *data), (stream, function, data)) \
+    IN_STREAM(X, cuLaunchHostFunc_v2, stream, (CUstream stream, CUhostFn function, void *data, unsigned mode), (stream, function, data, mode)) \
     IN_STREAM(X, cuStreamAddCallback, stream, (CUstream stream, CUstreamCallback callback, void *data, unsigned flags), (stream, callback, data, flags)) \
+    IN_STREAM(X, cuGraphUpload, stream, (CUgraphExec graph, CUstream stream), (graph, stream)) \
     IN_STREAM(X, cuGraphLaunch, stream, (CUgraphExec graph, CUstream stream), (graph, stream))
 
 #define FILLS(X) \
@@ -71,10 +76,41 @@
     IN_DEFAULT(X, cuMemcpyAtoD_v2, (CUdeviceptr to, CUarray from, size_t at, size_t bytes), (to, from, at, bytes)) \
     IN_STREAM(X, cuMemcpy3DBatchAsync, stream, (size_t count, void *operations, size_t *failed, unsigned long long flags, CUstream stream), (count, operations, failed, flags, stream)) \
     IN_STREAM(X, cuMemcpy3DBatchAsync_v2, stream, (size_t count, void *operations, unsigned long long flags, CUstream stream), (count, operations, flags, stream)) \
+    IN_STREAM(X, cuMemcpyWithAttributesAsync, stream, (CUdeviceptr to, CUdeviceptr from, size_t bytes, void *attributes, CUstream stream), (to, from, bytes, attributes, stream)) \
+    IN_STREAM(X, cuMemcpy3DWithAttributesAsync, stream, (void *operation, unsigned long long flags, CUstream stream), (operation, flags, stream)) \
+    IN_STREAM(X, cuMemBatchDecompressAsync, stream, (void *operations, size_t count, unsigned flags, size_t *failed, CUstream stream), (operations, count, flags, failed, stream)) \
     IN_STREAM(X, cuMemcpyPeerAsync, stream, (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes, CUstream stream), (to, to_context, from, from_context, bytes, stream)) \
     IN_STREAM(X, cuMemcpy3DPeerAsync, stream, (const void *copy, CUstream stream), (copy, stream)) \
     IN_STREAM(X, cuMemcpyBatchAsync, stream, (CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, void *attributes, size_t *indexes, size_t attribute_count, size_t *failed, CUstream stream), (to, from, sizes, count, attributes, indexes, attribute_count, failed, stream)) \
     IN_STREAM(X, cuMemcpyBatchAsync_v2, stream, (CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, void *attributes, size_t *indexes, size_t attribute_count, CUstream stream), (to, from, sizes, count, attributes, indexes, attribute_count, stream))
+
+/* What is told addresses of device memory, or graphs that hold some, for later: X(name, parameters, arguments). The driver refuses those that are not mapped. */
+#define ADD_NODE(X, name, more, arguments) X(name, (CUgraphNode *node, CUgraph graph, const CUgraphNode *after, size_t count, UNPACK more), (node, graph, after, count, UNPACK arguments))
+#define UNPACK(...) __VA_ARGS__
+#define BUILDS(X) \
+    ADD_NODE(X, cuGraphAddMemcpyNode, (const void *parameters, CUcontext context), (parameters, context)) \
+    ADD_NODE(X, cuGraphAddMemsetNode, (const void *parameters, CUcontext context), (parameters, context)) \
+    ADD_NODE(X, cuGraphAddBatchMemOpNode, (const void *parameters), (parameters)) \
+    ADD_NODE(X, cuGraphAddChildGraphNode, (CUgraph child), (child)) \
+    ADD_NODE(X, cuGraphAddNode, (void *parameters), (parameters)) \
+    X(cuGraphAddNode_v2, (CUgraphNode *node, CUgraph graph, const CUgraphNode *after, const void *edges, size_t count, void *parameters), (node, graph, after, edges, count, parameters)) \
+    X(cuGraphMemcpyNodeSetParams, (CUgraphNode node, const void *parameters), (node, parameters)) \
+    X(cuGraphMemsetNodeSetParams, (CUgraphNode node, const void *parameters), (node, parameters)) \
+    X(cuGraphBatchMemOpNodeSetParams, (CUgraphNode node, const void *parameters), (node, parameters)) \
+    X(cuGraphNodeSetParams, (CUgraphNode node, void *parameters), (node, parameters)) \
+    X(cuGraphInstantiate, (CUgraphExec *executable, CUgraph graph, CUgraphNode *failed, char *log, size_t room), (executable, graph, failed, log, room)) \
+    X(cuGraphInstantiate_v2, (CUgraphExec *executable, CUgraph graph, CUgraphNode *failed, char *log, size_t room), (executable, graph, failed, log, room)) \
+    X(cuGraphInstantiateWithFlags, (CUgraphExec *executable, CUgraph graph, unsigned long long flags), (executable, graph, flags)) \
+    X(cuGraphInstantiateWithParams, (CUgraphExec *executable, CUgraph graph, void *parameters), (executable, graph, parameters)) \
+    X(cuGraphInstantiateWithParams_ptsz, (CUgraphExec *executable, CUgraph graph, void *parameters), (executable, graph, parameters)) \
+    X(cuGraphExecMemcpyNodeSetParams, (CUgraphExec executable, CUgraphNode node, const void *parameters, CUcontext context), (executable, node, parameters, context)) \
+    X(cuGraphExecMemsetNodeSetParams, (CUgraphExec executable, CUgraphNode node, const void *parameters, CUcontext context), (executable, node, parameters, context)) \
+    X(cuGraphExecBatchMemOpNodeSetParams, (CUgraphExec executable, CUgraphNode node, const void *parameters), (executable, node, parameters)) \
+    X(cuGraphExecChildGraphNodeSetParams, (CUgraphExec executable, CUgraphNode node, CUgraph child), (executable, node, child)) \
+    X(cuGraphExecNodeSetParams, (CUgraphExec executable, CUgraphNode node, void *parameters), (executable, node, parameters)) \
+    X(cuGraphExecUpdate, (CUgraphExec executable, CUgraph graph, CUgraphNode *failed, int *result), (executable, graph, failed, result)) \
+    X(cuGraphExecUpdate_v2, (CUgraphExec executable, CUgraph graph, void *result), (executable, graph, result)) \
+    X(cuTexObjectCreate, (void *texture, const void *resource, const void *description, const void *view), (texture, resource, description, view))
 
 #define WORK(X) LAUNCHES(X) FILLS(X) PLAIN_DEVICE_COPIES(X) DEVICE_COPIES(X) SHAPED_COPIES(X)
 
@@ -87,6 +123,7 @@
     X(cuStreamBeginCapture, begin_capture) X(cuStreamBeginCapture_ptsz, begin_capture) \
     X(cuStreamBeginCapture_v2, cuStreamBeginCapture_v2) X(cuStreamBeginCapture_v2_ptsz, cuStreamBeginCapture_v2) \
     X(cuStreamBeginCaptureToGraph, begin_capture_to_graph) X(cuStreamBeginCaptureToGraph_ptsz, begin_capture_to_graph) \
+    X(cuStreamBeginRecaptureToGraph, begin_recapture) X(cuStreamBeginRecaptureToGraph_ptsz, begin_recapture) \
     X(cuStreamEndCapture, cuStreamEndCapture) X(cuStreamEndCapture_ptsz, cuStreamEndCapture) \
     X(cuStreamDestroy, cuStreamDestroy_v2) X(cuStreamDestroy_v2, cuStreamDestroy_v2) \
     X(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain) \
@@ -113,16 +150,18 @@
     X(cuMemAddressReserve, cuMemAddressReserve) X(cuMemAddressFree, cuMemAddressFree) X(cuMemSetAccess, cuMemSetAccess) X(cuMemGetAccess, cuMemGetAccess) \
     X(cuMemExportToShareableHandle, cuMemExportToShareableHandle) X(cuMemRetainAllocationHandle, cuMemRetainAllocationHandle) \
     X(cuMemGetAllocationPropertiesFromHandle, cuMemGetAllocationPropertiesFromHandle) \
-    X(cuMulticastBindMem, multicast_bind_mem) X(cuMulticastBindAddr, multicast_bind_addr)
+    X(cuMulticastBindMem, multicast_bind_mem) X(cuMulticastBindMem_v2, multicast_bind_mem_v2) \
+    X(cuMulticastBindAddr, multicast_bind_addr) X(cuMulticastBindAddr_v2, multicast_bind_addr_v2) \
+    X(cuMemMapArrayAsync, mem_map_array) X(cuMemMapArrayAsync_ptsz, mem_map_array)
 
 /* After these a pool gives up what it holds beyond its threshold. */
 #define WAITS(X) \
-    X(cuCtxSynchronize, (void), ()) \
+    X(cuCtxSynchronize, (void), ()) X(cuCtxSynchronize_v2, (CUcontext context), (context)) \
     X(cuStreamSynchronize, (CUstream stream), (stream)) X(cuStreamSynchronize_ptsz, (CUstream stream), (stream)) \
     X(cuEventSynchronize, (CUevent event), (event))
 
 /* By name alone all of them are alike. */
-#define HOOKS(X) COPIES(X) OTHERS(X) ALLOCATIONS(X) POOLS(X) VIRTUAL(X) WAITS(X) WORK(X)
+#define HOOKS(X) COPIES(X) OTHERS(X) ALLOCATIONS(X) POOLS(X) VIRTUAL(X) WAITS(X) WORK(X) BUILDS(X)
 
 /* Called, not stood in for. */
 #define CALLED(X) \

@@ -209,6 +209,8 @@ void order_after_fork(void) {
 
 #define LAUNCH(name, stream, parameters, arguments) EXPORT CUresult name parameters { IN_ORDER(GATE_LAUNCHES, stream, name, arguments); }
 #define ACCESS(name, stream, parameters, arguments) EXPORT CUresult name parameters { IN_ORDER(GATE_ALL, stream, name, arguments); }
+#define BUILD(name, parameters, arguments) EXPORT CUresult name parameters { IN_ORDER(GATE_ALL, GIVING_MEMORY, name, arguments); }
 LAUNCHES(LAUNCH)
+BUILDS(BUILD)
 FILLS(ACCESS)
 DEVICE_COPIES(ACCESS)

@@ -136,21 +136,27 @@ EXPORT CUresult cuPointerGetAttributes(unsigned count, CUpointer_attribute *attr
 }
 
 /* Other processes and devices that reach the memory would not see it move. */
-static void stay(CUdeviceptr address, size_t size, enum stays why) {
+static void stay(CUdeviceptr address, size_t size) {
     pthread_rwlock_wrlock(&blocks_lock);
-    for (struct mapping *m = mapping_next(address); m && m->base < address + size; m = mapping_next(m->base + m->size)) m->block->stays = why;
+    for (struct mapping *m = mapping_next(address); m && m->base < address + size; m = mapping_next(m->base + m->size)) m->block->stays = STAYS_EXPORTED;
     pthread_rwlock_unlock(&blocks_lock);
 }
 
-EXPORT CUresult cuMemGetHandleForAddressRange(void *handle, CUdeviceptr address, size_t size, CUmemRangeHandleType type, unsigned long long flags) {
-    const struct driver *d = driver();
-    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    struct giving *giving = order_enter_memory();
-    CUresult result = d->cuMemGetHandleForAddressRange(handle, address, size, type, flags);
-    if (!result) stay(address, size, STAYS_EXPORTED);
-    order_leave(giving);
-    return result;
-}
+/* Whoever is given the memory itself must find it ever after. */
+#define GIVE_AWAY(name, parameters, arguments) \
+    EXPORT CUresult name parameters { \
+        const struct driver *d = driver(); \
+        if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
+        struct giving *giving = order_enter_memory(); \
+        CUresult result = d->name arguments; \
+        if (!result) stay(address, size); \
+        order_leave(giving); \
+        return result; \
+    }
+GIVE_AWAY(cuMemGetHandleForAddressRange, (void *handle, CUdeviceptr address, size_t size, CUmemRangeHandleType type, unsigned long long flags), (handle, address, size, type, flags))
+GIVE_AWAY(cuMulticastBindAddr, (CUmemGenericAllocationHandle multicast, size_t at, CUdeviceptr address, size_t size, unsigned long long flags), (multicast, at, address, size, flags))
+GIVE_AWAY(cuMulticastBindAddr_v2, (CUmemGenericAllocationHandle multicast, CUdevice device, size_t at, CUdeviceptr address, size_t size, unsigned long long flags),
+          (multicast, device, at, address, size, flags))
 
 /* The driver shares no mapped memory this way. */
 EXPORT CUresult cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address) {
@@ -163,15 +169,5 @@ EXPORT CUresult cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address) {
     order_leave(giving);
     if (result && find(address, &place) == ALLOCATION && !atomic_exchange(&told, 1))
         say(LOG_WARN, "memory that can be parked cannot be shared by cuIpcGetMemHandle; TORPOR_PARK=0 leaves all memory to the driver.");
-    return result;
-}
-
-EXPORT CUresult cuMulticastBindAddr(CUmemGenericAllocationHandle multicast, size_t at, CUdeviceptr address, size_t size, unsigned long long flags) {
-    const struct driver *d = driver();
-    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
-    struct giving *giving = order_enter_memory();
-    CUresult result = d->cuMulticastBindAddr(multicast, at, address, size, flags);
-    if (!result) stay(address, size, STAYS_EXPORTED);
-    order_leave(giving);
     return result;
 }

@@ -190,6 +190,12 @@ static void set_run(struct op *op) {
     if (result) op_failed(op, result);
 }
 
+CUresult op_check(const struct op *op) {
+    struct copy copy = {op->to, op->from, (enum kind)op->word[0], (enum kind)op->word[1], op->bytes, op->word[2], op->word[3], op->word[4]};
+    if (op->run == copy_run) return check(&copy);
+    return op->run == set_run ? memory_check(op->to, op->bytes, WRITES | DIRECT, context_current()) : CUDA_SUCCESS;
+}
+
 static CUresult set(CUdeviceptr to, uint64_t value, size_t width, size_t count, CUstream handle) {
     CUstream stream;
     CUresult result = stream_find(handle, &stream);

@@ -168,6 +168,7 @@ void streams_close(CUcontext context);
 struct op *op_new(CUstream stream, void (*run)(struct op *));
 uint64_t op_submit(struct op *op, CUstream stream); /* takes the op; its number, 0: captured */
 CUresult op_perform(struct op *op, CUstream stream); /* submits and waits */
+CUresult op_check(const struct op *op); /* may a graph be made of it now? */
 int op_done(CUstream stream, uint64_t number);
 uint64_t stream_last(CUstream stream); /* the number of what it was given last */
 void op_wait(CUstream stream, uint64_t number);

@@ -272,13 +272,20 @@ static struct op *copies(const struct op *ops) {
     return first;
 }
 
+static CUresult check(const struct op *ops) {
+    CUresult result = CUDA_SUCCESS;
+    for (; ops && !result; ops = ops->next) result = op_check(ops);
+    return result;
+}
+
 CUresult do_cuGraphInstantiateWithFlags(CUgraphExec *executable, CUgraph graph, unsigned long long flags) {
     if (!executable || flags > 15) return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&mutex);
     struct recording *found = *place(graph, 0);
-    struct op *ops = found ? copies(found->ops) : NULL;
+    CUresult result = found ? check(found->ops) : CUDA_ERROR_INVALID_VALUE;
+    struct op *ops = result ? NULL : copies(found->ops);
     pthread_mutex_unlock(&mutex);
-    if (!found) return CUDA_ERROR_INVALID_VALUE;
+    if (result) return result;
     *executable = record(ops, 1);
     return *executable ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }

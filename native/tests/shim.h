@@ -32,6 +32,14 @@ static inline int sanitized(void) { return getenv("TORPOR_SANITIZED") != NULL; }
         else printf("  skipped %s: " why "\n", #test); \
     } while (0)
 
+#define RUN_REAL(test, why) do { \
+        if (!simulated()) RUN(test); \
+        else printf("  skipped %s: " why "\n", #test); \
+    } while (0)
+
+/* A function of the driver that the simulator has not, as a program finds it. */
+#define REAL(name) ((__typeof__(name) *)dlsym(driver_library, #name))
+
 /* One number of torpor_statistics. */
 static inline unsigned long long statistic(const char *name) {
     char line[8192] = "", *at;

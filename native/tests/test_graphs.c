@@ -1,4 +1,5 @@
 #include "harness.h"
+#include "virtual.h"
 
 #include <pthread.h>
 
@@ -90,6 +91,26 @@ static void aGraphReadsPageableMemoryWhenItRuns(void) {
         EXPECT(out[0] == letter && out[SIZE - 1] == letter);
     }
     OK(cu.cuGraphExecDestroy(graph));
+}
+
+static void whatAGraphIsMadeOfMustBeMapped(void) {
+    CUgraph graph;
+    CUgraphExec again;
+    unsigned char seen = 0;
+    use_device(0);
+    handle_t memory = made(2 << 20);
+    CUdeviceptr va = mapped(2 << 20, memory);
+    CUstream s = capturing(CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_RELAXED);
+    OK(cu.cuMemsetD8Async(va, 'm', SIZE, s));
+    OK(cu.cuMemcpyDtoDAsync_v2(va + SIZE, va, SIZE, s));
+    OK(cu.cuStreamEndCapture(s, &graph));
+    OK(cu.cuMemUnmap(va, 2 << 20));
+    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, cu.cuGraphInstantiateWithFlags(&again, graph, 0));
+    mapped_at(va, 2 << 20, memory);
+    OK(cu.cuGraphInstantiateWithFlags(&again, graph, 0));
+    run_in(again, s);
+    OK(cu.cuMemcpyDtoH_v2(&seen, va + 2 * SIZE - 1, 1));
+    EXPECT_IS('m', seen);
 }
 
 static void aGraphLaunchedIntoACaptureInvalidatesIt(void) {
@@ -377,6 +398,7 @@ int main(void) {
     RUN(aCaptureRecordsAndDoesNothing);
     RUN(aGraphRunsAsOftenAsItIsLaunched);
     RUN(aGraphReadsPageableMemoryWhenItRuns);
+    RUN(whatAGraphIsMadeOfMustBeMapped);
     RUN(aGraphLaunchedIntoACaptureInvalidatesIt);
     RUN(whatCannotCaptureSaysSo);
     RUN(theNullStreamInvalidatesTheCaptureOfABlockingStream);

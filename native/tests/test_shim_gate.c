@@ -3,6 +3,7 @@
 #include "launch.h"
 #include "outcome.h"
 #include "virtual.h"
+#include "../shim/hooks.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,6 +12,7 @@ enum { BYTES = 4 * MIB };
 static CUcontext context;
 static CUdeviceptr memory;
 static CUstream stream;
+static CUgraph recording;
 static CUgraphExec graph;
 static CUfunction fill;
 static handle_t handle;
@@ -19,15 +21,14 @@ static CUmemoryPool pool;
 static char host[BYTES], out[3][BYTES];
 
 static void prepare(void) {
-    CUgraph captured;
     context = use_device(0);
     stream = made_stream();
     fill = kernel("torpor_fill");
     OK(cu.cuMemAlloc_v2(&memory, BYTES));
     OK(cu.cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
     OK(cu.cuMemsetD8Async(memory, 'g', 16, stream));
-    OK(cu.cuStreamEndCapture(stream, &captured));
-    OK(cu.cuGraphInstantiateWithFlags(&graph, captured, 0));
+    OK(cu.cuStreamEndCapture(stream, &recording));
+    OK(cu.cuGraphInstantiateWithFlags(&graph, recording, 0));
     OK(cu.cuDeviceGetMemPool(&pool, 0));
     handle = made(2 * MIB);
     place = reserved(4 * MIB);
@@ -43,6 +44,11 @@ static CUresult launched(void) {
     return launch(fill, stream, (void *[]){&memory, &first, &count, &seed});
 }
 static CUresult graph_launched(void) { return cu.cuGraphLaunch(graph, stream); }
+static CUresult graph_instantiated(void) {
+    CUgraphExec made;
+    CUresult result = cu.cuGraphInstantiateWithFlags(&made, recording, 0);
+    return result ? result : cu.cuGraphExecDestroy(made);
+}
 static CUresult host_function(void) { return cu.cuLaunchHostFunc(stream, nothing, NULL); }
 static CUresult uploaded(void) { return cu.cuMemcpyHtoD_v2(memory, host, 16); }
 static CUresult uploaded_much(void) { return cu.cuMemcpyHtoD_v2(memory, host, BYTES); }
@@ -87,7 +93,7 @@ static CUresult trimmed(void) { return cu.cuMemPoolTrimTo(pool, 0); }
 
 static const struct call { const char *name; CUresult (*make)(void); } calls[] = {
 #define CALL(name) {#name, name}
-    CALL(launched), CALL(graph_launched), CALL(host_function), CALL(uploaded), CALL(uploaded_much), CALL(uploaded_later), CALL(downloaded), CALL(downloaded_ptds),
+    CALL(launched), CALL(graph_launched), CALL(graph_instantiated), CALL(host_function), CALL(uploaded), CALL(uploaded_much), CALL(uploaded_later), CALL(downloaded), CALL(downloaded_ptds),
     CALL(copied), CALL(filled), CALL(filled_later), CALL(shaped), CALL(allocated), CALL(allocated_small), CALL(allocated_in_stream), CALL(created), CALL(mapped_and_unmapped),
     CALL(limited), CALL(trimmed),
 };
@@ -123,16 +129,68 @@ static void expect_done(struct made *all, int count) {
     }
 }
 
-static void workWaitsAndGoesOn(void) {
+static void expect_all_wait(const struct call *some, int count) {
     static struct made all[CALLS];
-    prepare();
     COMMAND_OK("park");
-    for (int i = 0; i < CALLS; i++) start(&all[i], &calls[i]);
+    for (int i = 0; i < count; i++) start(&all[i], &some[i]);
     sleep_ms(100);
-    expect_still_waiting(all, CALLS);
+    expect_still_waiting(all, count);
     COMMAND_OK("unpark");
-    expect_done(all, CALLS);
+    expect_done(all, count);
     OK(cu.cuCtxSynchronize());
+}
+
+static void workWaitsAndGoesOn(void) {
+    prepare();
+    expect_all_wait(calls, CALLS);
+}
+
+/* --- graphs that are built and changed node by node, of which the driver looks at the addresses --- */
+
+#define PROTOTYPE(name, parameters, arguments) CUresult name parameters;
+BUILDS(PROTOTYPE)
+#undef PROTOTYPE
+CUresult cuGraphCreate(CUgraph *graph, unsigned flags);
+
+static struct { CUgraph graph; CUgraphNode node; } built[5]; /* one for each call, as no graph is for two threads at once */
+static CUgraphExec changed;
+static struct { CUdeviceptr to; size_t pitch; unsigned value, element; size_t width, height; } fills = {.value = 'n', .element = 4, .width = 16, .height = 1}; /* CUDA_MEMSET_NODE_PARAMS */
+
+static CUresult node_added(void) {
+    CUgraphNode another;
+    return REAL(cuGraphAddMemsetNode)(&another, built[0].graph, &built[0].node, 1, &fills, context);
+}
+static CUresult child_added(void) {
+    CUgraphNode another;
+    return REAL(cuGraphAddChildGraphNode)(&another, built[1].graph, NULL, 0, built[2].graph);
+}
+static CUresult node_changed(void) { return REAL(cuGraphMemsetNodeSetParams)(built[3].node, &fills); }
+static CUresult executable_changed(void) { return REAL(cuGraphExecMemsetNodeSetParams)(changed, built[4].node, &fills, context); }
+static CUresult executable_updated(void) {
+    struct { int result; void *from, *to; } info;
+    return REAL(cuGraphExecUpdate_v2)(graph, recording, &info);
+}
+static CUresult texture_made(void) {
+    unsigned long long texture;
+    struct { int type; CUdeviceptr at; int format, channels; size_t bytes; char rest[120]; } texels = {.type = 2, .at = memory, .format = 3, .channels = 1, .bytes = 4096}; /* CUDA_RESOURCE_DESC of words */
+    char description[104] = "";
+    return REAL(cuTexObjectCreate)(&texture, &texels, description, NULL);
+}
+
+static void graphsAreBuiltAfterwards(void) {
+    static const struct call builds[] = {CALL(node_added), CALL(child_added), CALL(node_changed), CALL(executable_changed), CALL(executable_updated), CALL(texture_made)};
+    prepare();
+    fills.to = memory;
+    for (int i = 0; i < 5; i++) {
+        OK(REAL(cuGraphCreate)(&built[i].graph, 0));
+        OK(REAL(cuGraphAddMemsetNode)(&built[i].node, built[i].graph, NULL, 0, &fills, context));
+    }
+    OK(cu.cuGraphInstantiateWithFlags(&changed, built[4].graph, 0));
+    expect_all_wait(builds, sizeof builds / sizeof builds[0]);
+    OK(cu.cuGraphLaunch(changed, stream));
+    OK(cu.cuStreamSynchronize(stream));
+    OK(cu.cuMemcpyDtoH_v2(host, memory, 4));
+    EXPECT_IS('n', *(unsigned *)host);
 }
 
 /* --- what does not wait --- */
@@ -407,6 +465,7 @@ static void aCallAtTheEndOfAThreadIsWaitedFor(void) {
 
 int main(void) {
     RUN(workWaitsAndGoesOn);
+    RUN_REAL(graphsAreBuiltAfterwards, "the simulator has no graphs that are built node by node");
     RUN(questionsAreAnswered);
     RUN(freesReturnAtOnce);
     RUN(threadsThatComputeGoOn);

@@ -11,14 +11,16 @@ TORCH = "PYTORCH_CUDA_ALLOC_CONF"
 # name, kind of process, environment, how many of each variant, what is measured: (title, command, quick command, unit, limit)
 KINDS = [
     ("C", "call-bench", {}, 5, [("launches", "launch 25000", "launch 500", 1.01), ("cuMemAlloc and cuMemFree, 2 to 64 MiB", "alloc 150", "alloc 50", 1.02)]),
-    ("PyTorch", "torch", {}, 3, [("launches", "launch 20000", "launch 2000", 1.01), ("training step", "step 30", "step 5", 1.01)]),
+    ("PyTorch", "torch", {}, 8, [("launches", "launch 20000", "launch 2000", 1.01)]),
+    ("PyTorch", "torch", {}, 4, [("training step", "step 30", "step 5", 1.01)]),
     ("PyTorch, no cache", "torch", {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}, 3, [("allocations, 2 to 64 MiB", "alloc 250", "alloc 50", 1.02)]),
     ("PyTorch, no cache, TORPOR_PARK_RDMA=0", "torch", {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1", "TORPOR_PARK_RDMA": "0"}, 3, [("allocations, 2 to 64 MiB", "alloc 250", "alloc 50", 1.02)]),
     ("PyTorch, cudaMallocAsync", "torch", {TORCH: "backend:cudaMallocAsync"}, 3, [("allocations, 2 to 64 MiB", "alloc 1500", "alloc 50", 1.02)]),
 ]
-# What is measured in one process, by the driver's own function and by the shim's: title, command, quick command, how many times, limit
-TURNS = [("launches", "compare 50000", "compare 2000", 15, 1.01)]
-TURNS += [(f"copies of {size} KiB, {direction}-gpu", f"copy-{direction} {size}", f"copy-{direction} {size}", 7, 1.03)
+# What is measured in one process, by the driver's own function and by the shim's: title, command, quick command, how many times in each of TURN_PROCESSES, limit
+TURN_PROCESSES = 4
+TURNS = [("launches", "compare 50000", "compare 2000", 6, 1.01)]
+TURNS += [(f"copies of {size} KiB, {direction}-gpu", f"copy-{direction} {size}", f"copy-{direction} {size}", 2, 1.03)
           for direction in ("to", "from") for size in (64, 256, 1024)]
 ROUNDS = 11
 
@@ -26,7 +28,7 @@ ROUNDS = 11
 def main(arguments, device):
     rows, goals, data = [], [], []
     name = "C, in one process"
-    for title, own, named, limit in by_turns(arguments):
+    for (title, _, _, _, limit), (own, named) in zip(TURNS, by_turns(arguments)):
         ratios = [b / a for a, b in zip(own, named)]
         rows.append([name, title + ", by turns", f"{median(own):.2f}", f"{median(named):.2f}", f"{median(ratios):.4f}",
                      f"{quantile(ratios, 0.25):.4f} to {quantile(ratios, 0.75):.4f}", f"{len(ratios)}"])
@@ -48,28 +50,28 @@ def main(arguments, device):
     return {"title": "A program that is never parked, with the shim and without", "columns": ["program", "what", "plain µs", "with the shim µs", "times plain",
                                                                                            "quartiles", "pairs"],
             "rows": rows, "goals": goals, "data": data,
-            "remarks": ["Several processes of each variant that stay, measured by turns, plain and with the shim alternately; a first round is not counted. A ratio is of two "
+            "remarks": [f"In one process: {TURN_PROCESSES} processes one after the other, each call by the driver's own function and by the shim's alternately.",
+                        "Else several processes of each variant that stay, measured by turns, plain and with the shim alternately; a first round is not counted. A ratio is of two "
                         "processes of the same turn. Each launch, training step, or allocation with its free.",
                         "Two processes of one program differ by some ten percent by where their memory and their threads come to be. So all have the same addresses (setarch -R), "
                         "and once they are ready one core runs all of them, each in its turn."]}
 
 
 def by_turns(arguments):
-    """Between processes the same call differs by some ten percent, so these are measured in one, by the driver's own function and by the shim's."""
-    measured = []
-    worker = Worker([parking.native(arguments.library, "call-bench")], arguments.library, {})
-    try:
-        check(worker.line(), True)
-        for title, command, quick, times, limit in TURNS:
-            own, named = [], []
-            for _ in range(3 if arguments.quick else times):
-                words = worker.ok(quick if arguments.quick else command)
-                own.append(float(words.rpartition("own=")[2].split()[0]))
-                named.append(float(words.rpartition("us=")[2]))
-            measured.append((title, own, named, limit))
-        return measured
-    finally:
-        worker.close()
+    """Between processes the same call differs by some ten percent, so each of these measures it both ways. That ratio differs by one percent by process, so there are several."""
+    times = [([], []) for _ in TURNS]
+    for _ in range(1 if arguments.quick else TURN_PROCESSES):
+        worker = Worker([parking.native(arguments.library, "call-bench")], arguments.library, {})
+        try:
+            check(worker.line(), True)
+            for (_, command, quick, count, _), (own, named) in zip(TURNS, times):
+                for _ in range(3 if arguments.quick else count):
+                    words = worker.ok(quick if arguments.quick else command)
+                    own.append(float(words.rpartition("own=")[2].split()[0]))
+                    named.append(float(words.rpartition("us=")[2]))
+        finally:
+            worker.close()
+    return times
 
 
 def measure(arguments, kind, environment, processes, works):
