@@ -167,20 +167,6 @@ typedef struct {
     void **kernelParams;
 } CUDA_LAUNCH_PARAMS;
 
-typedef struct {
-    int resourceType;
-    union { void *mipmap; CUarray array; } resource;
-    int subresourceType;
-    union {
-        struct { unsigned int level, layer, offsetX, offsetY, offsetZ, extentWidth, extentHeight, extentDepth; } sparseLevel;
-        struct { unsigned int layer; unsigned long long offset, size; } miptail;
-    } subresource;
-    int memOperationType, memHandleType;
-    union { CUmemGenericAllocationHandle memHandle; } memHandle;
-    unsigned long long offset;
-    unsigned int deviceBitMask, flags, reserved[2];
-} CUarrayMapInfo;
-
 typedef struct { CUmemLocationType type; int id; } CUmemLocation;
 typedef struct { CUmemLocation location; CUmemAccess_flags flags; } CUmemAccessDesc;
 typedef struct {

@@ -18,7 +18,6 @@ typedef CUresult multicast_bind_mem(CUmemGenericAllocationHandle multicast, size
 typedef CUresult multicast_bind_mem_v2(CUmemGenericAllocationHandle multicast, CUdevice device, size_t at, CUmemGenericAllocationHandle handle, size_t offset, size_t size, unsigned long long flags);
 typedef CUresult multicast_bind_addr(CUmemGenericAllocationHandle multicast, size_t at, CUdeviceptr address, size_t size, unsigned long long flags);
 typedef CUresult multicast_bind_addr_v2(CUmemGenericAllocationHandle multicast, CUdevice device, size_t at, CUdeviceptr address, size_t size, unsigned long long flags);
-typedef CUresult mem_map_array(CUarrayMapInfo *list, unsigned count, CUstream stream);
 typedef CUresult begin_capture_to_graph(CUstream stream, CUgraph graph, const void *dependencies, const void *data, size_t count, CUstreamCaptureMode mode);
 typedef CUresult begin_recapture(CUstream stream, CUstreamCaptureMode mode, CUgraph graph, void *callback, void *data);
 

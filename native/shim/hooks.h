@@ -151,8 +151,7 @@
     X(cuMemExportToShareableHandle, cuMemExportToShareableHandle) X(cuMemRetainAllocationHandle, cuMemRetainAllocationHandle) \
     X(cuMemGetAllocationPropertiesFromHandle, cuMemGetAllocationPropertiesFromHandle) \
     X(cuMulticastBindMem, multicast_bind_mem) X(cuMulticastBindMem_v2, multicast_bind_mem_v2) \
-    X(cuMulticastBindAddr, multicast_bind_addr) X(cuMulticastBindAddr_v2, multicast_bind_addr_v2) \
-    X(cuMemMapArrayAsync, mem_map_array) X(cuMemMapArrayAsync_ptsz, mem_map_array)
+    X(cuMulticastBindAddr, multicast_bind_addr) X(cuMulticastBindAddr_v2, multicast_bind_addr_v2)
 
 /* After these a pool gives up what it holds beyond its threshold. */
 #define WAITS(X) \

@@ -4,7 +4,6 @@
 #include "park.h"
 #include "statistics.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { TILE_POOL = 1 /* CU_MEM_CREATE_USAGE_TILE_POOL */ };
@@ -219,37 +218,6 @@ GIVE_AWAY(cuMulticastBindMem, (CUmemGenericAllocationHandle multicast, size_t at
           (multicast, at, real, offset, size, flags))
 GIVE_AWAY(cuMulticastBindMem_v2, (CUmemGenericAllocationHandle multicast, CUdevice device, size_t at, CUmemGenericAllocationHandle handle, size_t offset, size_t size, unsigned long long flags),
           (multicast, device, at, real, offset, size, flags))
-
-/* A copy of the list, with the driver's handles. NULL: no memory for it, or one of them stands for nothing. */
-static CUarrayMapInfo *with_real(const CUarrayMapInfo *list, unsigned count, CUresult *result) {
-    CUarrayMapInfo *copy = malloc(count * sizeof *copy);
-    *result = copy ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-    for (unsigned i = 0; i < count && !*result; i++) {
-        copy[i] = list[i];
-        if (!find_real(list[i].memHandle.memHandle, &copy[i].memHandle.memHandle)) *result = CUDA_ERROR_INVALID_VALUE;
-    }
-    if (!*result) return copy;
-    free(copy);
-    return NULL;
-}
-
-/* Arrays are not parked, nor is what lies in them. */
-#define MAP_ARRAYS(name, standard) \
-    EXPORT CUresult name(CUarrayMapInfo *list, unsigned count, CUstream stream) { \
-        const struct driver *d = driver(); \
-        CUresult result; \
-        if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
-        if (!list || !count) return d->name(list, count, stream); \
-        struct giving *giving = order_enter(stream ? stream : standard, GATE_ALL); \
-        CUarrayMapInfo *real = with_real(list, count, &result); \
-        if (real) result = d->name(real, count, stream); \
-        for (unsigned i = 0; i < count && !result; i++) stay(list[i].memHandle.memHandle); \
-        free(real); \
-        order_leave(giving); \
-        return result; \
-    }
-MAP_ARRAYS(cuMemMapArrayAsync, CU_STREAM_LEGACY)
-MAP_ARRAYS(cuMemMapArrayAsync_ptsz, CU_STREAM_PER_THREAD)
 
 EXPORT CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop, CUmemGenericAllocationHandle handle) {
     const struct driver *d = driver();

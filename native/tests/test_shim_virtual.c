@@ -257,35 +257,6 @@ static void aDmaBufferStays(void) {
     EXPECT_IS(2 * MIB, status_of("left_bytes"));
 }
 
-CUresult cuArray3DCreate_v2(CUarray *array, const void *description);
-CUresult cuArrayGetMemoryRequirements(void *requirements, CUarray array, CUdevice device);
-CUresult cuMemcpyHtoA_v2(CUarray to, size_t at, const void *from, size_t bytes);
-CUresult cuMemcpyAtoH_v2(void *to, CUarray from, size_t at, size_t bytes);
-CUresult cuMemMapArrayAsync(CUarrayMapInfo *list, unsigned count, CUstream stream);
-
-static void whatAnArrayLiesInStays(void) {
-    enum { WIDTH = 4096 };
-    struct { size_t width, height, depth; int format; unsigned channels, flags; } description = {WIDTH, 256, 0, 1, 1, 0x80 /* CUDA_ARRAY3D_DEFERRED_MAPPING */};
-    struct { size_t size, alignment; unsigned reserved[4]; } needs;
-    char in[WIDTH], out[WIDTH] = "";
-    CUarray array;
-    use_device(0);
-    OK(REAL(cuArray3DCreate_v2)(&array, &description));
-    OK(REAL(cuArrayGetMemoryRequirements)(&needs, array, 0));
-    size_t size = (needs.size + 2 * MIB - 1) / (2 * MIB) * (2 * MIB);
-    CUarrayMapInfo info = {.resource.array = array, .memOperationType = 1, .memHandle.memHandle = made(size), .deviceBitMask = 1};
-    OK(REAL(cuMemMapArrayAsync)(&info, 1, NULL));
-    OK(cu.cuCtxSynchronize());
-    memset(in, 'a', sizeof in);
-    OK(REAL(cuMemcpyHtoA_v2)(array, 0, in, sizeof in));
-    EXPECT_IS(size, status_of("left_bytes"));
-    round_trip();
-    OK(REAL(cuMemcpyAtoH_v2)(out, array, 0, sizeof out));
-    EXPECT(all_are(out, 'a', sizeof out));
-    info.memHandle.memHandle++;
-    EXPECT_IS(CUDA_ERROR_INVALID_VALUE, REAL(cuMemMapArrayAsync)(&info, 1, NULL));
-}
-
 static void staleHandlesAreInvalid(void) {
     CUmemAllocationProp prop;
     int file;
@@ -344,7 +315,6 @@ int main(void) {
     RUN(aSegmentOfManyHandlesIsOneMemory);
     RUN(whatOthersMayReachStays);
     RUN(aDmaBufferStays);
-    RUN_REAL(whatAnArrayLiesInStays, "the simulator has no arrays");
     RUN(staleHandlesAreInvalid);
     RUN(manyHandlesKeepTheirNumbers);
     return summary();
