@@ -27,15 +27,12 @@ static inline int simulated(void) {
 
 static inline int sanitized(void) { return getenv("TORPOR_SANITIZED") != NULL; }
 
-#define RUN_SIMULATED(test, why) do { \
-        if (simulated()) RUN(test); \
+#define RUN_IF(wanted, test, why) do { \
+        if (wanted) RUN(test); \
         else printf("  skipped %s: " why "\n", #test); \
     } while (0)
-
-#define RUN_REAL(test, why) do { \
-        if (!simulated()) RUN(test); \
-        else printf("  skipped %s: " why "\n", #test); \
-    } while (0)
+#define RUN_SIMULATED(test, why) RUN_IF(simulated(), test, why)
+#define RUN_REAL(test, why) RUN_IF(!simulated(), test, why)
 
 /* A function of the driver that the simulator has not, as a program finds it. */
 #define REAL(name) ((__typeof__(name) *)dlsym(driver_library, #name))
