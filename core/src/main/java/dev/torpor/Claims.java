@@ -8,6 +8,13 @@ final class Claims {
     private final Map<GpuUuid, Long> device = new HashMap<>();
     private long host;
 
+    Claims copy() {
+        Claims copy = new Claims();
+        copy.device.putAll(device);
+        copy.host = host;
+        return copy;
+    }
+
     /** @return all that is claimed now, in bytes */
     long host(long bytes) {
         host += bytes;

@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
@@ -76,7 +77,96 @@ public final class GpuGroup {
         return run(process -> Plan.resume(options.apply(process)));
     }
 
+    /**
+     * As {@link #suspend(Function)}, but leaves out a process that cannot begin, and suspends the others: a process that has ended, is in
+     * the wrong state, or has too little memory beside those before it. Where a step fails for one, all go back to where they began.
+     *
+     * @return a result for each process, in their order; the only failures thrown are errors in Java
+     */
+    public List<GroupResult> suspendEach(Function<GpuProcess, Suspend> options) {
+        return each(process -> Plan.suspend(options.apply(process)));
+    }
+
+    /**
+     * As {@link #resume(Function)}, but leaves out a process that cannot begin, and resumes the others.
+     *
+     * @return as {@link #suspendEach}
+     */
+    public List<GroupResult> resumeEach(Function<GpuProcess, Resume> options) {
+        return each(process -> Plan.resume(options.apply(process)));
+    }
+
+    /**
+     * One step for all of them, without those that cannot begin. Where a park, a lock or a checkpoint fails for one, it is undone for all;
+     * the other steps go only forward.
+     *
+     * @param down the options of a park, a lock or a checkpoint
+     * @param up the options of a restore or an unpark; its {@link Cancellation} also counts for an unlock
+     * @return as {@link #suspendEach}
+     */
+    public List<GroupResult> stepEach(Step step, Function<GpuProcess, Suspend> down, Function<GpuProcess, Resume> up) {
+        return each(process -> Plan.step(step, down.apply(process), up.apply(process)));
+    }
+
+    private List<GroupResult> each(Function<GpuProcess, Plan> plans) {
+        return locked(plans, transitions -> {
+            Map<Transition, TorporException> failures = new ConcurrentHashMap<>();
+            List<Transition> able = new ArrayList<>();
+            Claims claims = new Claims();
+            for (Transition transition : transitions) {
+                Claims more = claims.copy();
+                try {
+                    transition.prepare(more);
+                    claims = more;
+                    able.add(transition);
+                } catch (TorporException e) {
+                    failures.put(transition, e);
+                }
+            }
+            Map<Transition, Report> reports = performed(able, failures);
+            List<GroupResult> results = new ArrayList<>();
+            for (int i = 0; i < processes.size(); i++) {
+                Transition transition = transitions.get(i);
+                results.add(GroupResult.of(processes.get(i), reports.get(transition), failures.get(transition)));
+            }
+            return List.copyOf(results);
+        });
+    }
+
+    /** Those that have been done; the failures of the others are added. */
+    private static Map<Transition, Report> performed(
+            List<Transition> transitions, Map<Transition, TorporException> failures) {
+        performSteps(transitions);
+        boolean back = transitions.stream().anyMatch(Transition::endsTheGroup);
+        Map<Transition, Report> reports = new ConcurrentHashMap<>();
+        Map<Transition, String> undone = new ConcurrentHashMap<>();
+        together(transitions, transition -> {
+            if (transition.hasFailed()) {
+                failures.put(transition, transition.failed());
+            } else if (back) {
+                undone.put(transition, transition.left());
+            } else {
+                reports.put(transition, transition.complete());
+            }
+        });
+        Transition first =
+                transitions.stream().filter(Transition::hasFailed).findFirst().orElse(null);
+        undone.forEach((transition, state) -> {
+            TorporException cause = failures.get(Objects.requireNonNull(first));
+            String message = "Process " + transition.pid() + " was not changed, since process " + first.pid()
+                    + " of its group failed." + state;
+            failures.put(
+                    transition,
+                    new TorporException(Objects.requireNonNull(cause).problem(), message));
+        });
+        return reports;
+    }
+
     private List<Report> run(Function<GpuProcess, Plan> plans) {
+        return locked(plans, GpuGroup::run);
+    }
+
+    private <T> T locked(Function<GpuProcess, Plan> plans, Function<List<Transition>, T> act) {
         List<GpuProcess> byPid = new ArrayList<>(processes);
         byPid.sort(Comparator.comparingLong(GpuProcess::pid)); // so that two groups do not wait for each other
         List<ReentrantLock> held = new ArrayList<>();
@@ -89,7 +179,7 @@ public final class GpuGroup {
             for (GpuProcess process : processes) {
                 transitions.add(process.transition(plans.apply(process)));
             }
-            return run(transitions);
+            return act.apply(transitions);
         } finally {
             transitions.forEach(Transition::close);
             held.forEach(ReentrantLock::unlock);
@@ -101,6 +191,18 @@ public final class GpuGroup {
         for (Transition transition : transitions) {
             transition.prepare(claims);
         }
+        performSteps(transitions);
+        if (transitions.stream().anyMatch(Transition::hasFailed)) {
+            throw failed(transitions);
+        }
+        List<Report> reports = new ArrayList<>();
+        for (Transition transition : transitions) {
+            reports.add(transition.complete());
+        }
+        return List.copyOf(reports);
+    }
+
+    private static void performSteps(List<Transition> transitions) {
         boolean stop = false;
         for (Step step : Step.values()) {
             if (!stop) {
@@ -112,14 +214,6 @@ public final class GpuGroup {
                 stop = transitions.stream().anyMatch(Transition::endsTheGroup);
             }
         }
-        if (transitions.stream().anyMatch(Transition::hasFailed)) {
-            throw failed(transitions);
-        }
-        List<Report> reports = new ArrayList<>();
-        for (Transition transition : transitions) {
-            reports.add(transition.complete());
-        }
-        return List.copyOf(reports);
     }
 
     private static TorporException failed(List<Transition> transitions) {

@@ -46,8 +46,9 @@ public final class GpuProcess {
      * runs in the process, the driver answers only at its end; the shim answers at once, or is given up after 10 s.
      *
      * @throws TorporException {@link Problem#NO_SUCH_PROCESS}, {@link Problem#PROCESS_REPLACED},
-     *     {@link Problem#NOT_A_CUDA_PROCESS}, {@link Problem#NO_PERMISSION}; {@link Problem#UNRESPONSIVE} or {@link Problem#SHIM} if its
-     *     shim does not answer, or nothing that makes sense
+     *     {@link Problem#NOT_A_CUDA_PROCESS}, {@link Problem#NO_PERMISSION}; {@link Problem#WRONG_STATE} if the process is stopped
+     *     (SIGSTOP, a debugger, a frozen cgroup) and cannot answer; {@link Problem#UNRESPONSIVE} or {@link Problem#SHIM} if its shim does
+     *     not answer, or nothing that makes sense
      */
     public ProcessState state() {
         preflight.identify();

@@ -64,7 +64,7 @@ record Plan(
         return step(Step.UNLOCK, Suspend.defaults(), Resume.defaults());
     }
 
-    private static Plan step(Step step, Suspend down, Resume up) {
+    static Plan step(Step step, Suspend down, Resume up) {
         boolean undo = step == Step.PARK || step == Step.LOCK || step == Step.CHECKPOINT;
         return new Plan(
                 step.toString(),
@@ -82,6 +82,11 @@ record Plan(
         return listener.isPresent()
                 ? this
                 : new Plan(operation, only, goal, undo, down, up, stepTimeout, Optional.of(other));
+    }
+
+    /** Whether the caller has asked for its end. */
+    boolean isCancelled() {
+        return down.isCancelled() || up.isCancelled();
     }
 
     /** Whether it cannot be done without the shim. */

@@ -123,6 +123,7 @@ final class Preflight {
 
     /** @throws TorporException as {@link GpuProcess#state(Duration)} */
     ProcessState state(Optional<Duration> limit) {
+        checkNotStopped();
         int[] state = new int[1];
         int result;
         try {
@@ -137,6 +138,26 @@ final class Preflight {
             throw refused("cuCheckpointProcessGetState", result);
         }
         return ProcessState.of(state[0]);
+    }
+
+    /** The driver knows without the process's help whether it has initialised CUDA, and then waits for its answer. */
+    private void checkNotStopped() {
+        StoppedProcess stopped = StoppedProcess.of(proc, pid);
+        if (stopped.reason() != null && usesCuda()) {
+            stopped.check();
+        }
+    }
+
+    private boolean usesCuda() {
+        try {
+            return Bounded.call(
+                            "thread-" + pid,
+                            Optional.of(REHEARSAL),
+                            () -> driver.cuCheckpointProcessGetRestoreThreadId((int) pid, new int[1]))
+                    == CudaResult.SUCCESS;
+        } catch (Bounded.Overdue e) {
+            return true;
+        }
     }
 
     /**

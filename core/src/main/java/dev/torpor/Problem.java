@@ -48,6 +48,8 @@ public enum Problem {
     TOOL,
     /** A snapshot is unfinished, damaged, of another version, or does not fit this host; or its folder cannot be written. */
     SNAPSHOT,
+    /** The caller asked for the end of the transition, by a {@link Cancellation}. */
+    CANCELLED,
     /** A call of the driver failed for another reason, which the message has in the driver's words. */
     DRIVER
 }

@@ -49,6 +49,13 @@ final class ProcessScan {
     }
 
     private Optional<ProcessInfo> describe(long pid) {
+        String stopped = StoppedProcess.of(proc, pid).reason();
+        return stopped == null
+                ? asked(pid)
+                : info(pid, ProcessState.UNKNOWN, stopped.substring(0, stopped.indexOf(':')));
+    }
+
+    private Optional<ProcessInfo> asked(long pid) {
         int[] state = {ProcessState.UNKNOWN.code()};
         String note = "";
         try {
@@ -70,11 +77,15 @@ final class ProcessScan {
                 note = "its shim does not answer";
             }
         }
+        return info(pid, told, note);
+    }
+
+    private Optional<ProcessInfo> info(long pid, ProcessState state, String note) {
         if (proc.startTime(pid) < 0) {
             return Optional.empty();
         }
         DeviceMemory memory = cuda.deviceMemory();
         Map<GpuUuid, Long> held = memory == null ? Map.of() : memory.heldBy(pid);
-        return Optional.of(new ProcessInfo(pid, proc.command(pid), told, held, note));
+        return Optional.of(new ProcessInfo(pid, proc.command(pid), state, held, note));
     }
 }

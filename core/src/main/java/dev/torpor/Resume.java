@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Options of {@link GpuProcess#resume(Resume)}. Immutable: each method returns a changed copy. */
 public final class Resume {
-    private static final Resume DEFAULT = new Resume(DeviceMap.same(), true, null, false, null, null);
+    private static final Resume DEFAULT = new Resume(DeviceMap.same(), true, null, false, null, null, null);
 
     private final DeviceMap deviceMap;
     private final boolean checkDeviceMemory;
@@ -16,6 +16,7 @@ public final class Resume {
     private final boolean removesStored;
     private final @Nullable Duration stepTimeout;
     private final @Nullable ProgressListener listener;
+    private final @Nullable Cancellation cancellation;
 
     private Resume(
             DeviceMap deviceMap,
@@ -23,13 +24,15 @@ public final class Resume {
             @Nullable Path storedAt,
             boolean removesStored,
             @Nullable Duration stepTimeout,
-            @Nullable ProgressListener listener) {
+            @Nullable ProgressListener listener,
+            @Nullable Cancellation cancellation) {
         this.deviceMap = deviceMap;
         this.checkDeviceMemory = checkDeviceMemory;
         this.storedAt = storedAt;
         this.removesStored = removesStored;
         this.stepTimeout = stepTimeout;
         this.listener = listener;
+        this.cancellation = cancellation;
     }
 
     /** The default options: onto the GPUs of before, device memory checked, no limit for a step. */
@@ -40,7 +43,13 @@ public final class Resume {
     /** Onto which GPUs. */
     public Resume onto(DeviceMap map) {
         return new Resume(
-                Objects.requireNonNull(map), checkDeviceMemory, storedAt, removesStored, stepTimeout, listener);
+                Objects.requireNonNull(map),
+                checkDeviceMemory,
+                storedAt,
+                removesStored,
+                stepTimeout,
+                listener,
+                cancellation);
     }
 
     /**
@@ -49,7 +58,7 @@ public final class Resume {
      * leave this on unless the check is wrong about yours.
      */
     public Resume checkDeviceMemory(boolean check) {
-        return new Resume(deviceMap, check, storedAt, removesStored, stepTimeout, listener);
+        return new Resume(deviceMap, check, storedAt, removesStored, stepTimeout, listener, cancellation);
     }
 
     /**
@@ -57,7 +66,14 @@ public final class Resume {
      * {@link Problem#UNRESPONSIVE}, and the step may still end by itself.
      */
     public Resume stepTimeout(Duration timeout) {
-        return new Resume(deviceMap, checkDeviceMemory, storedAt, removesStored, Timeouts.positive(timeout), listener);
+        return new Resume(
+                deviceMap,
+                checkDeviceMemory,
+                storedAt,
+                removesStored,
+                Timeouts.positive(timeout),
+                listener,
+                cancellation);
     }
 
     /**
@@ -68,12 +84,18 @@ public final class Resume {
      */
     public Resume storedAt(Path folder) {
         return new Resume(
-                deviceMap, checkDeviceMemory, ShimControl.checkedArena(folder), removesStored, stepTimeout, listener);
+                deviceMap,
+                checkDeviceMemory,
+                ShimControl.checkedArena(folder),
+                removesStored,
+                stepTimeout,
+                listener,
+                cancellation);
     }
 
     /** Files that {@link Suspend#storeAt} made are removed when they are read, as those of {@link Suspend#arena} always are. */
     public Resume removeStored() {
-        return new Resume(deviceMap, checkDeviceMemory, storedAt, true, stepTimeout, listener);
+        return new Resume(deviceMap, checkDeviceMemory, storedAt, true, stepTimeout, listener, cancellation);
     }
 
     /** Whom to tell how far it is. */
@@ -84,7 +106,20 @@ public final class Resume {
                 storedAt,
                 removesStored,
                 stepTimeout,
-                Objects.requireNonNull(progressListener));
+                Objects.requireNonNull(progressListener),
+                cancellation);
+    }
+
+    /** Lets another thread stop the resume between two steps; it is undone then. After its last step it has succeeded. */
+    public Resume cancelledBy(Cancellation stop) {
+        return new Resume(
+                deviceMap,
+                checkDeviceMemory,
+                storedAt,
+                removesStored,
+                stepTimeout,
+                listener,
+                Objects.requireNonNull(stop));
     }
 
     /** See {@link #onto}. */
@@ -110,5 +145,9 @@ public final class Resume {
 
     Optional<ProgressListener> listener() {
         return Optional.ofNullable(listener);
+    }
+
+    boolean isCancelled() {
+        return cancellation != null && cancellation.isRequested();
     }
 }

@@ -80,11 +80,13 @@ public final class Shim {
      * The shim in a running process, to talk to; whether it carries one shows when it is asked something. It takes no driver, and no
      * {@link Cuda}.
      *
-     * @throws TorporException {@link Problem#NO_SUCH_PROCESS}
+     * @throws TorporException {@link Problem#NO_SUCH_PROCESS}; {@link Problem#WRONG_STATE} if the process is stopped
      */
     public static ShimControl control(long pid) {
         ProcFs proc = new ProcFs();
-        return ShimControl.of(proc, pid, Preflight.startTime(proc, pid));
+        long startTime = Preflight.startTime(proc, pid);
+        StoppedProcess.of(proc, pid).check();
+        return ShimControl.of(proc, pid, startTime);
     }
 
     /**

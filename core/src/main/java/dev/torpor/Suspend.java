@@ -22,6 +22,7 @@ public final class Suspend {
         private boolean stored;
         private @Nullable Duration stepTimeout;
         private @Nullable ProgressListener listener;
+        private @Nullable Cancellation cancellation;
 
         Values() {}
 
@@ -34,6 +35,7 @@ public final class Suspend {
             stored = other.stored;
             stepTimeout = other.stepTimeout;
             listener = other.listener;
+            cancellation = other.cancellation;
         }
     }
 
@@ -130,6 +132,13 @@ public final class Suspend {
         return new Suspend(changed);
     }
 
+    /** Lets another thread stop the suspend between two steps, or after the last; it is undone then. */
+    public Suspend cancelledBy(Cancellation cancellation) {
+        Values changed = new Values(values);
+        changed.cancellation = Objects.requireNonNull(cancellation);
+        return new Suspend(changed);
+    }
+
     /** How deep the process shall sleep. */
     public Level level() {
         return values.level;
@@ -162,5 +171,9 @@ public final class Suspend {
 
     Optional<ProgressListener> listener() {
         return Optional.ofNullable(values.listener);
+    }
+
+    boolean isCancelled() {
+        return values.cancellation != null && values.cancellation.isRequested();
     }
 }

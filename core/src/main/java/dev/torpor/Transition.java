@@ -34,6 +34,7 @@ final class Transition implements AutoCloseable {
     private Step begun = Step.LOCK;
     private Outcome outcome = Outcome.DONE;
     private boolean overdue;
+    private boolean cancelled;
     private @Nullable ProgressMeter meter;
     private Duration checks = Duration.ZERO;
     private long queryNanos;
@@ -100,12 +101,33 @@ final class Transition implements AutoCloseable {
             return true;
         }
         begun = step;
+        if (plan.isCancelled()) {
+            cancel();
+            return false;
+        }
         try {
             outcome = timed(step, done);
         } catch (Bounded.Overdue e) {
             overdue = true;
         }
+        if (!hasFailed() && plan.undo() && plan.isCancelled()) {
+            cancel();
+        }
         return !hasFailed();
+    }
+
+    /** Between two steps: what was done is undone, whatever the plan says of other failures. */
+    private void cancel() {
+        cancelled = true;
+        String after = done.isEmpty()
+                ? "before its first step"
+                : "after step " + done.get(done.size() - 1).name();
+        String sentence = "The " + plan.operation() + " of process " + pid + " was cancelled " + after + ".";
+        outcome = new Outcome(0, new Failure(Problem.CANCELLED, sentence));
+    }
+
+    private boolean undoes() {
+        return plan.undo() || cancelled;
     }
 
     boolean hasFailed() {
@@ -143,7 +165,7 @@ final class Transition implements AutoCloseable {
 
     /** Undoes what was done, if the plan says so, and tells where the process is now. */
     String undone() {
-        String undoing = plan.undo() ? undo() : "";
+        String undoing = undoes() ? undo() : "";
         end = standingNow();
         return undoing + stands();
     }

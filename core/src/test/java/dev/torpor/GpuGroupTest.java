@@ -122,6 +122,61 @@ class GpuGroupTest {
     }
 
     @Test
+    void eachOfThemIsToldOfAndOneThatCannotBeginIsLeftOut() {
+        drivers.get(1).state = ProcessState.CHECKPOINTED;
+        List<GroupResult> results = group.suspendEach(process -> DOWN);
+        assertStates(ProcessState.CHECKPOINTED, ProcessState.CHECKPOINTED, ProcessState.CHECKPOINTED);
+        assertThat(results).extracting(GroupResult::process).containsExactlyElementsOf(group.processes());
+        assertThat(results).extracting(result -> result.report().isPresent()).containsExactly(true, false, true);
+        assertThat(results.get(1).failure().orElseThrow().problem()).isEqualTo(Problem.WRONG_STATE);
+        sleepers.get(0).destroyForcibly().onExit().join();
+        results = group.resumeEach(process -> UP);
+        assertThat(results.get(0).failure().orElseThrow().problem()).isEqualTo(Problem.NO_SUCH_PROCESS);
+        assertStates(ProcessState.CHECKPOINTED, ProcessState.RUNNING, ProcessState.RUNNING);
+    }
+
+    @Test
+    void whereAStepFailsForOneEachIsToldAsFailed() {
+        drivers.get(1).fail("cuCheckpointProcessCheckpoint", 999);
+        List<GroupResult> results = group.suspendEach(process -> DOWN);
+        assertStates(ProcessState.RUNNING, ProcessState.RUNNING, ProcessState.RUNNING);
+        assertThat(results).allMatch(result -> result.report().isEmpty());
+        assertThat(results.get(0).failure().orElseThrow())
+                .hasMessage("Process " + sleepers.get(0).pid() + " was not changed, since process "
+                        + sleepers.get(1).pid() + " of its group failed. It is still running.");
+        assertThat(results.get(1).failure().orElseThrow()).hasMessageContaining("CUDA_ERROR_999");
+    }
+
+    @Test
+    void whatOneIsRefusedIsLeftToTheOthers() {
+        for (FakeDriver driver : drivers) {
+            driver.held = 100L << 20;
+        }
+        group.suspend(DOWN);
+        drivers.forEach(driver -> driver.free = 300L << 20);
+        List<GroupResult> results = group.resumeEach(process -> UP);
+        assertThat(results).extracting(result -> result.report().isPresent()).containsExactly(true, true, false);
+        assertThat(results.get(2).failure().orElseThrow().problem()).isEqualTo(Problem.DEVICE_MEMORY);
+        assertStates(ProcessState.RUNNING, ProcessState.RUNNING, ProcessState.CHECKPOINTED);
+    }
+
+    @Test
+    void oneStepForEachOfThem() {
+        drivers.get(1).fail("cuCheckpointProcessLock", 999);
+        assertThat(group.stepEach(Step.LOCK, process -> DOWN, process -> UP))
+                .allMatch(result -> result.failure().isPresent());
+        assertStates(ProcessState.RUNNING, ProcessState.RUNNING, ProcessState.RUNNING);
+        drivers.get(1).heal();
+        group.stepEach(Step.LOCK, process -> DOWN, process -> UP);
+        assertStates(ProcessState.LOCKED, ProcessState.LOCKED, ProcessState.LOCKED);
+        drivers.get(1).fail("cuCheckpointProcessUnlock", 999);
+        assertThat(group.stepEach(Step.UNLOCK, process -> DOWN, process -> UP))
+                .extracting(result -> result.report().isPresent())
+                .containsExactly(true, false, true);
+        assertStates(ProcessState.RUNNING, ProcessState.LOCKED, ProcessState.RUNNING);
+    }
+
+    @Test
     void aGroupIsOfDifferentProcesses() {
         GpuProcess one = drivers.get(0).process();
         assertThatIllegalArgumentException().isThrownBy(() -> GpuGroup.of(List.of()));

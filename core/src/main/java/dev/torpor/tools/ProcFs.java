@@ -39,6 +39,31 @@ public final class ProcFs {
                 : Long.parseLong(fields[START_TIME]);
     }
 
+    /** The state letter, like {@code R}, {@code S}, or {@code T} for stopped; a blank if there is no such process. */
+    public char runState(long pid) {
+        String[] fields = stat(pid);
+        return fields == null || fields[STATE].isEmpty() ? ' ' : fields[STATE].charAt(0);
+    }
+
+    /** The process that traces it; 0 if none does, or it cannot be read. */
+    public long tracer(long pid) {
+        String status = read(pid, "status");
+        String tracer = status == null ? null : line(status, "TracerPid:");
+        return tracer == null ? 0 : Long.parseLong(tracer);
+    }
+
+    /** The path of the process in the tree of the cgroup v1 controller freezer; null if it has none. */
+    @Nullable
+    public String freezer(long pid) {
+        String cgroups = read(pid, "cgroup");
+        int at = cgroups == null ? -1 : cgroups.indexOf(":freezer:");
+        if (cgroups == null || at < 0) {
+            return null;
+        }
+        int end = cgroups.indexOf('\n', at);
+        return cgroups.substring(at + ":freezer:".length(), end < 0 ? cgroups.length() : end);
+    }
+
     /** Whether it has ended or is about to: it was sent SIGKILL, or has given its memory back. A large one takes seconds for that. */
     public boolean ends(long pid) {
         String status = read(pid, "status");

@@ -43,7 +43,8 @@ enum ExitCode {
     DRIVER(11, "a call of the driver failed for another reason", Problem.DRIVER),
     NO_SHIM(12, "the shim cannot be used, is not there, or makes no sense", Problem.NO_SHIM, Problem.SHIM),
     TOOL(13, "a program that is needed is missing or failed", Problem.TOOL_MISSING, Problem.TOOL),
-    SNAPSHOT(14, "a snapshot is unfinished, damaged, or does not fit this host", Problem.SNAPSHOT);
+    SNAPSHOT(14, "a snapshot is unfinished, damaged, or does not fit this host", Problem.SNAPSHOT),
+    CANCELLED(130, "a signal stopped it, and it was undone; 129 for SIGHUP, 143 for SIGTERM", Problem.CANCELLED);
 
     private final int code;
     private final String meaning;
