@@ -71,9 +71,15 @@ static void unpark(char *arguments, struct answer *answer) {
     park_unpark(request.folder, request.keeping, answer);
 }
 
+static int pending; /* of the thread that runs questions */
+
+void command_set_pending(int count) { pending = count; }
+
+static void status(struct answer *answer) { park_status(pending, answer); }
+
 static void run(const char *name, char *arguments, struct answer *answer) {
     static const struct { const char *name; void (*run)(struct answer *answer); } plain[] = {
-        {"status", park_status}, {"prepare", park_prepare}, {"release", park_release},
+        {"status", status}, {"prepare", park_prepare}, {"release", park_release},
     };
     if (!strcmp(name, "park")) return park(arguments, answer);
     if (!strcmp(name, "unpark")) return unpark(arguments, answer);
@@ -82,7 +88,18 @@ static void run(const char *name, char *arguments, struct answer *answer) {
     refuse(answer, "unknown", "the commands are status, prepare, park, unpark, release and stats, not ", name);
 }
 
-size_t command_run(char *line, char *text, size_t room) {
+/* The length of the first word. */
+static size_t name_length(const char *line) { return strcspn(line, " \r"); }
+
+int command_is_question(const char *line) {
+    static const char *const long_ones[] = {"park", "unpark", "prepare", "release"};
+    size_t length = name_length(line);
+    for (size_t i = 0; i < sizeof long_ones / sizeof long_ones[0]; i++)
+        if (strlen(long_ones[i]) == length && !memcmp(line, long_ones[i], length)) return 0;
+    return 1;
+}
+
+static size_t answer_text(char *line, char *text, size_t room) {
     struct answer answer = {0};
     char *name = strsep(&line, " ");
     size_t length = strlen(name);
@@ -97,5 +114,11 @@ size_t command_run(char *line, char *text, size_t room) {
     if (length >= room) length = room - 1;
     for (size_t i = 0; i < length; i++)
         if (iscntrl((unsigned char)text[i])) text[i] = '?';
+    return length;
+}
+
+size_t command_run(char *line, char *text, size_t room) {
+    size_t length = answer_text(line, text, room - 1);
+    text[length++] = '\n';
     return length;
 }

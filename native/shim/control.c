@@ -4,6 +4,7 @@
 #include "lifecycle.h"
 #include "settings.h"
 #include "threads.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,11 +19,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { MAX_PEERS = 16, LONGEST_LINE = 8192, LONGEST_ANSWER = 16384, NAP_MS = 20 };
+enum { MAX_PEERS = 16, NAP_MS = 20 };
 
-struct peer { int fd; size_t length; char line[LONGEST_LINE]; };
+/* A connection. While its command waits or runs it is not read, so that its lines are answered in their order. */
+enum stage { FREE, READING, WAITING, RUNNING };
+struct peer { enum stage stage; int fd; uint64_t ticket; size_t length; char line[LONGEST_LINE]; };
 static struct peer peers[MAX_PEERS]; /* of the control thread alone */
-static int peer_count;
+static uint64_t tickets; /* commands are carried out in the order in which they came */
 
 static _Atomic int listening = -1;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -86,6 +89,12 @@ static int may(int fd) {
     return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) && (credentials.uid == 0 || credentials.uid == geteuid());
 }
 
+static struct peer *find_free(void) {
+    for (int i = 0; i < MAX_PEERS; i++)
+        if (peers[i].stage == FREE) return &peers[i];
+    return NULL;
+}
+
 static void welcome(void) {
     static const char no[] = "error permission only root and the process's own user may give commands.\n", full[] = "error busy too many connections.\n";
     int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -94,9 +103,11 @@ static void welcome(void) {
         return;
     }
     int allowed = may(fd);
-    if (allowed && peer_count < MAX_PEERS) {
-        peers[peer_count].fd = fd;
-        peers[peer_count++].length = 0;
+    struct peer *peer = allowed ? find_free() : NULL;
+    if (peer) {
+        peer->stage = READING;
+        peer->fd = fd;
+        peer->length = 0;
         return;
     }
     if (allowed) send_line(fd, full, sizeof full - 1);
@@ -104,24 +115,36 @@ static void welcome(void) {
     close(fd);
 }
 
-static int answer_line(int fd, char *line) {
-    static char text[LONGEST_ANSWER];
-    size_t length = command_run(line, text, sizeof text - 1);
-    text[length++] = '\n';
-    return send_line(fd, text, length);
+static void dismiss(struct peer *peer) {
+    close(peer->fd);
+    peer->stage = FREE;
 }
 
-/* 0: it is gone, does not read, or talks nonsense. */
-static int hear(struct peer *peer) {
+static int pending(void) {
+    int count = 0;
+    for (int i = 0; i < MAX_PEERS; i++) count += peers[i].stage > READING;
+    return count;
+}
+
+static int answer_question(struct peer *peer) {
+    static char text[LONGEST_ANSWER];
+    command_set_pending(pending());
+    return send_line(peer->fd, text, command_run(peer->line, text, sizeof text));
+}
+
+/* Takes the lines that have come, up to a command that has to wait for its turn. 0: the peer does not read, or talks nonsense. */
+static int take_lines(struct peer *peer) {
     static const char long_line[] = "error argument the line is too long.\n";
-    ssize_t got = recv(peer->fd, peer->line + peer->length, sizeof peer->line - peer->length, 0);
-    if (got < 0) return errno == EAGAIN || errno == EINTR;
-    if (!got) return 0;
-    peer->length += (size_t)got;
     for (char *end; (end = memchr(peer->line, '\n', peer->length));) {
         size_t used = (size_t)(end - peer->line) + 1;
         *end = 0;
-        if (!answer_line(peer->fd, peer->line)) return 0; /* half of an answer would be taken for a part of the next */
+        if (!command_is_question(peer->line)) {
+            *end = '\n';
+            peer->stage = WAITING;
+            peer->ticket = tickets++;
+            return 1;
+        }
+        if (!answer_question(peer)) return 0; /* half of an answer would be taken for a part of the next */
         memmove(peer->line, peer->line + used, peer->length -= used);
     }
     if (peer->length < sizeof peer->line) return 1;
@@ -129,15 +152,53 @@ static int hear(struct peer *peer) {
     return 0;
 }
 
-static void turn(void) {
-    struct pollfd list[MAX_PEERS + 1] = {{listening, POLLIN, 0}};
-    for (int i = 0; i < peer_count; i++) list[i + 1] = (struct pollfd){peers[i].fd, POLLIN, 0};
-    if (poll(list, (nfds_t)peer_count + 1, -1) < 0) return;
-    for (int i = peer_count - 1; i >= 0; i--) {
-        if (!list[i + 1].revents || hear(&peers[i])) continue;
-        close(peers[i].fd);
-        peers[i] = peers[--peer_count];
+/* 0: it is gone, does not read, or talks nonsense. */
+static int hear(struct peer *peer) {
+    ssize_t got = recv(peer->fd, peer->line + peer->length, sizeof peer->line - peer->length, 0);
+    if (got < 0) return errno == EAGAIN || errno == EINTR;
+    if (!got) return 0;
+    peer->length += (size_t)got;
+    return take_lines(peer);
+}
+
+static struct peer *first_waiting(void) {
+    struct peer *first = NULL;
+    for (int i = 0; i < MAX_PEERS; i++)
+        if (peers[i].stage == WAITING && (!first || peers[i].ticket < first->ticket)) first = &peers[i];
+    return first;
+}
+
+/* Gives the worker the command that has waited longest. */
+static void give_work(void) {
+    struct peer *peer = worker_is_idle() ? first_waiting() : NULL;
+    if (!peer) return;
+    char *end = memchr(peer->line, '\n', peer->length);
+    *end++ = 0;
+    worker_run(peer->line);
+    memmove(peer->line, end, peer->length -= (size_t)(end - peer->line));
+    peer->stage = RUNNING;
+}
+
+/* A command has ended: its connection goes on. */
+static void pass_answer(void) {
+    static char text[LONGEST_ANSWER];
+    size_t length = worker_answer(text);
+    for (int i = 0; i < MAX_PEERS && length; i++) {
+        if (peers[i].stage != RUNNING) continue;
+        peers[i].stage = READING;
+        if (!send_line(peers[i].fd, text, length) || !take_lines(&peers[i])) dismiss(&peers[i]);
     }
+}
+
+static void turn(void) {
+    struct pollfd list[MAX_PEERS + 2] = {{listening, POLLIN, 0}, {worker_signal(), POLLIN, 0}};
+    struct pollfd *of_peers = list + 2;
+    give_work();
+    for (int i = 0; i < MAX_PEERS; i++) of_peers[i] = (struct pollfd){peers[i].stage == READING ? peers[i].fd : -1, POLLIN, 0};
+    if (poll(list, MAX_PEERS + 2, -1) < 0) return;
+    if (list[1].revents) pass_answer();
+    for (int i = 0; i < MAX_PEERS; i++)
+        if (of_peers[i].revents && peers[i].stage == READING && !hear(&peers[i])) dismiss(&peers[i]);
     if (list[0].revents) welcome();
 }
 
@@ -153,8 +214,8 @@ static void begin(void) {
     int fd = open_socket();
     if (fd < 0) return;
     atomic_store(&listening, fd);
-    if (thread_start(listen_main, NULL)) return lifecycle_watch_exit();
-    say(LOG_WARN, "no control socket: its thread cannot be started.");
+    if (worker_begin() && thread_start(listen_main, NULL)) return lifecycle_watch_exit();
+    say(LOG_WARN, "no control socket: its threads cannot be started.");
     control_end();
 }
 
@@ -172,8 +233,9 @@ void control_end(void) {
 void control_after_fork(void) {
     static const pthread_once_t never = PTHREAD_ONCE_INIT;
     if (listening >= 0) close(listening);
-    for (int i = 0; i < peer_count; i++) close(peers[i].fd);
-    peer_count = 0;
+    for (int i = 0; i < MAX_PEERS; i++)
+        if (peers[i].stage != FREE) dismiss(&peers[i]);
+    worker_after_fork();
     listening = -1;
     once = never;
 }

@@ -5,6 +5,7 @@
 #include "threads.h"
 #include "virtual_memory.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -13,13 +14,29 @@ static int can_go(const struct block *block) { return block->stays == STAYS_NOWH
 static int is_idle(const struct block *block) { return block->chunk && !block->chunk->taken; } /* it goes when the others are parked */
 static int is_parked(const struct block *block) { return block->parked; }
 
-struct extent blocks_extent(void) {
+/* With the lock. */
+static struct extent add_up(void) {
     struct extent sum = {0, 0, 0};
-    pthread_rwlock_rdlock(&blocks_lock);
     for (struct block *b = block_first(); b; b = b->next)
         if (!is_idle(b)) *(is_parked(b) ? &sum.parked : can_go(b) ? &sum.parkable : &sum.left) += b->size;
+    return sum;
+}
+
+struct extent blocks_extent(void) {
+    pthread_rwlock_rdlock(&blocks_lock);
+    struct extent sum = add_up();
     pthread_rwlock_unlock(&blocks_lock);
     return sum;
+}
+
+void blocks_try_extent(struct extent *sum) {
+    enum { TRIES = 20 };
+    for (int i = 0; i < TRIES; i++, poll(NULL, 0, 1)) {
+        if (pthread_rwlock_tryrdlock(&blocks_lock)) continue;
+        *sum = add_up();
+        pthread_rwlock_unlock(&blocks_lock);
+        return;
+    }
 }
 
 static struct mapping *next_of(struct mapping *m) { return m ? mapping_next(m->base + m->size) : mapping_next(0); }
@@ -226,7 +243,8 @@ void parcel_release(struct parcel *parcel) {
     for (size_t i = 0; i < parcel->count; i++) {
         struct block *b = parcel->blocks[i];
         if (b->moving && driver()->cuMemRelease(b->handle)) keep(b, NULL);
-        if (b->moving) b->parked = 1, parcel->blocks[left++] = b;
+        b->parked = b->moving;
+        if (b->moving) parcel->blocks[left++] = b;
         else parcel->bytes -= b->size;
     }
     pthread_rwlock_unlock(&blocks_lock);

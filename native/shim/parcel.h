@@ -30,6 +30,7 @@ struct failure {
 /* Sums over all blocks. */
 struct extent { uint64_t parkable, parked, left; };
 struct extent blocks_extent(void);
+void blocks_try_extent(struct extent *sum); /* leaves it as it is where the list of blocks is not to be had within some milliseconds */
 
 int parcel_pack(struct parcel *parcel); /* everything that can be parked. 0: out of host memory */
 int parcel_repack(struct parcel *parcel); /* everything that is parked. 0: likewise */

@@ -56,10 +56,12 @@ static const char *state_name(void) {
     return names[atomic_load(&state)];
 }
 
-void park_status(struct answer *answer) {
-    struct extent here = blocks_extent();
-    say_ok(answer, "version=%s pid=%d state=%s parkable_bytes=%llu parked_bytes=%llu left_bytes=%llu arena_bytes=%llu", torpor_shim_version, (int)getpid(), state_name(),
-           (unsigned long long)here.parkable, (unsigned long long)here.parked, (unsigned long long)here.left, (unsigned long long)arena_size());
+/* The sizes may be a little old, since a status never waits for a thread that has the list of blocks. */
+void park_status(int pending, struct answer *answer) {
+    static struct extent here; /* of the one thread that asks */
+    blocks_try_extent(&here);
+    say_ok(answer, "version=%s pid=%d state=%s parkable_bytes=%llu parked_bytes=%llu left_bytes=%llu arena_bytes=%llu pending_commands=%d", torpor_shim_version, (int)getpid(), state_name(),
+           (unsigned long long)here.parkable, (unsigned long long)here.parked, (unsigned long long)here.left, (unsigned long long)arena_size(), pending);
 }
 
 static int begin(struct answer *answer) {

@@ -14,7 +14,7 @@ struct answer {
 };
 
 int park_on(void); /* whether memory is made so that it can be parked */
-void park_status(struct answer *answer);
+void park_status(int pending, struct answer *answer); /* pending: commands under way or waiting. By one thread; waits for nothing */
 void park_prepare(struct answer *answer);
 /* folder: for files, which the unpark removes unless they are to be kept; NULL: into memory */
 void park_park(uint64_t timeout_ms, const char *folder, int keep, struct answer *answer);

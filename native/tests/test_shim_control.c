@@ -218,6 +218,65 @@ static void twoAtOnceParkOnce(void) {
     COMMAND_OK("unpark");
 }
 
+/* Until the shim has taken so many commands that are not done. */
+static void await_pending(unsigned long long count) {
+    for (int i = 0; i < 4000 && status_of("pending_commands") != count; i++) sleep_ms(5);
+    EXPECT_IS(count, status_of("pending_commands"));
+}
+
+static void await_state(const char *state) {
+    for (int i = 0; i < 4000 && !strstr(command("status"), state); i++) sleep_ms(5);
+    EXPECT(strstr(command("status"), state));
+}
+
+static void questionsAreAnsweredWhileACommandRuns(void) {
+    CUdeviceptr d;
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, 4 * MIB));
+    write_pattern(d, 4 * MIB, 1);
+    EXPECT_IS(0, status_of("pending_commands"));
+    stop_at(NULL);
+    int fd = connect_to(getpid());
+    send_all(fd, "park timeout-ms=60000\nstatus\n");
+    await_state("state=parking");
+    EXPECT_IS(1, status_of("pending_commands"));
+    EXPECT_IS(4 * MIB, status_of("parkable_bytes"));
+    COMMAND_OK("stats");
+    COMMAND_FAILS("unknown", "help");
+    COMMAND_FAILS("argument", "status please");
+    go_on = 1;
+    EXPECT(is_ok(next_line(fd)));
+    const char *own = next_line(fd); /* in its turn */
+    EXPECT(strstr(own, "state=parked") && strstr(own, "pending_commands=0"));
+    close(fd);
+    COMMAND_OK("unpark");
+    EXPECT_PATTERN(d, 4 * MIB, 1);
+}
+
+/* The answer to each goes to who has asked. */
+static void commandsAreCarriedOutInTheOrderInWhichTheyCame(void) {
+    CUdeviceptr d;
+    int fd[6];
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, 4 * MIB));
+    write_pattern(d, 4 * MIB, 1);
+    stop_at(NULL);
+    for (int i = 0; i < 6; i++) {
+        fd[i] = connect_to(getpid());
+        send_all(fd[i], i % 2 ? "unpark\n" : "park timeout-ms=60000\n");
+        await_pending((unsigned)i + 1);
+    }
+    close(fd[3]); /* which changes nothing for the others */
+    go_on = 1;
+    for (int i = 0; i < 6; i++)
+        if (i != 3) EXPECT(is_ok(next_line(fd[i])));
+    await_pending(0);
+    EXPECT(strstr(command("status"), "state=running"));
+    EXPECT_PATTERN(d, 4 * MIB, 1);
+    for (int i = 0; i < 6; i++)
+        if (i != 3) close(fd[i]);
+}
+
 static void whoeverParkedNeedNotStay(void) {
     CUdeviceptr d;
     use_device(0);
@@ -350,6 +409,8 @@ int main(void) {
     RUN(wrongWordsAreNamed);
     RUN(manyConnectionsAreServed);
     RUN(twoAtOnceParkOnce);
+    RUN(questionsAreAnsweredWhileACommandRuns);
+    RUN(commandsAreCarriedOutInTheOrderInWhichTheyCame);
     RUN(whoeverParkedNeedNotStay);
     RUN(withoutFilesNobodyIsKeptBusy);
     RUN(theSocketGoesWithTheProcess);

@@ -38,10 +38,11 @@ static inline int shim_threads_open_to(int signal) {
     return count;
 }
 
-/* But for the one that listens, which is there as soon as CUDA is. */
+/* But for the two of the control socket, which are there as soon as CUDA is. */
 static inline int is_listening(const char *thread) {
     char line[256];
-    return !strcmp(thread_status(thread, "Name:\t", line, sizeof line), "torpor-control\n");
+    const char *name = thread_status(thread, "Name:\t", line, sizeof line);
+    return !strcmp(name, "torpor-control\n") || !strcmp(name, "torpor-worker\n");
 }
 
 static inline int shim_threads(void) {

@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The shim in a process, to talk to: the commands of its control socket, which {@code docs/parking.md} describes. No driver is needed in
- * the caller. Every command has a connection of its own, and is answered when it is done. Immutable and thread-safe; commands that
- * meet in the process are carried out one after the other, so that a status may wait for a park.
+ * the caller. Every command has a connection of its own, and is answered when it is done. Immutable and thread-safe. Commands that
+ * move or make memory are carried out one after the other; {@link #status} and {@link #statistics} are answered at once meanwhile.
  *
  * <p>These are the shim's commands as they are. What the driver has done to the process is not looked at: in a process that is locked or
  * checkpointed, {@link #park} and {@link #unpark} may wait until it is unlocked. {@link GpuProcess#suspend(Suspend)} and
