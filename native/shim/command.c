@@ -31,11 +31,17 @@ static int take_timeout(const char *text, uint64_t *milliseconds) {
     return isdigit((unsigned char)*text) && !errno && !*end && *milliseconds <= longest_timeout_ms;
 }
 
-struct request { uint64_t timeout; int timed; enum keeping keeping; const char *folder; };
+struct request { uint64_t timeout; int timed; enum keeping keeping; const char *folder, *by; };
+
+static int is_controller_name(const char *name) {
+    size_t length = 0;
+    while (isalnum((unsigned char)name[length]) || (name[length] && strchr("-_", name[length]))) length++;
+    return length && length < CONTROLLER_NAME && !name[length];
+}
 
 /* One word of a command, or the rest of the line, as a path may hold blanks. 0: it is none that is known. */
 static int take_word(char **arguments, struct request *request, struct answer *answer) {
-    static const char arena_is[] = "arena=", timeout_is[] = "timeout-ms=";
+    static const char arena_is[] = "arena=", timeout_is[] = "timeout-ms=", by_is[] = "by=";
     if (!strncmp(*arguments, arena_is, sizeof arena_is - 1)) {
         request->folder = *arguments + sizeof arena_is - 1;
         *arguments = NULL;
@@ -46,7 +52,12 @@ static int take_word(char **arguments, struct request *request, struct answer *a
     if (!*word) return 1;
     if (!strcmp(word, "keep=0")) return request->keeping = REMOVE_FILES, 1;
     if (!strcmp(word, "keep=1")) return request->keeping = KEEP_FILES, 1;
-    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=0 or 1 and arena=FOLDER, unpark keep=0 or 1 and arena=FOLDER, and neither ", word), 0;
+    if (!strncmp(word, by_is, sizeof by_is - 1)) {
+        request->by = word + sizeof by_is - 1;
+        if (is_controller_name(request->by)) return 1;
+        return refuse(answer, "argument", "by wants 1 to 64 letters, digits, - or _, not ", request->by), 0;
+    }
+    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=0 or 1, by=NAME and arena=FOLDER, unpark keep=0 or 1, by=NAME and arena=FOLDER, and neither ", word), 0;
     if (take_timeout(word + sizeof timeout_is - 1, &request->timeout)) return request->timed = 1;
     return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1), 0;
 }
@@ -61,14 +72,14 @@ static void park(char *arguments, struct answer *answer) {
     struct request request = {.timeout = usual_timeout_ms};
     if (!take_words(arguments, &request, answer)) return;
     if (request.keeping == KEEP_FILES && !request.folder) return refuse(answer, "argument", "keep=1 keeps files: name a folder for them with arena=FOLDER.", "");
-    park_park(request.timeout, request.folder, request.keeping == KEEP_FILES, answer);
+    park_park(request.timeout, request.folder, request.keeping == KEEP_FILES, request.by, answer);
 }
 
 static void unpark(char *arguments, struct answer *answer) {
     struct request request = {0};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.timed) return refuse(answer, "argument", "unpark takes keep=0 or 1 and arena=FOLDER alone.", "");
-    park_unpark(request.folder, request.keeping, answer);
+    if (request.timed) return refuse(answer, "argument", "unpark takes keep=0 or 1, by=NAME and arena=FOLDER alone.", "");
+    park_unpark(request.folder, request.keeping, request.by, answer);
 }
 
 static int pending; /* of the thread that runs questions */

@@ -28,6 +28,7 @@ enum { SHORTEST_MS = 10 };  /* for a GPU that has nothing to do, too, as threads
 static _Atomic int state; /* enum park_state */
 static pthread_mutex_t at_work = PTHREAD_MUTEX_INITIALIZER;
 static struct parcel parcel; /* what is parked */
+static struct { pthread_mutex_t mutex; char name[CONTROLLER_NAME]; } parked_by = {PTHREAD_MUTEX_INITIALIZER, ""}; /* the name is empty where the park did not say it */
 static struct { char folder[PATH_MAX]; size_t bytes; int keep; } left; /* in files; bytes 0: nothing is */
 
 int park_on(void) { return settings()->park && driver() && driver()->can_park; }
@@ -56,12 +57,26 @@ static const char *state_name(void) {
     return names[atomic_load(&state)];
 }
 
+static void set_parked_by(const char *name) {
+    pthread_mutex_lock(&parked_by.mutex);
+    strcpy(parked_by.name, name ? name : "");
+    pthread_mutex_unlock(&parked_by.mutex);
+}
+
+static void get_parked_by(char *name) {
+    pthread_mutex_lock(&parked_by.mutex);
+    strcpy(name, parked_by.name);
+    pthread_mutex_unlock(&parked_by.mutex);
+}
+
 /* The sizes may be a little old, since a status never waits for a thread that has the list of blocks. */
 void park_status(int pending, struct answer *answer) {
     static struct extent here; /* of the one thread that asks */
+    char by[CONTROLLER_NAME];
+    get_parked_by(by);
     blocks_try_extent(&here);
-    say_ok(answer, "version=%s pid=%d state=%s parkable_bytes=%llu parked_bytes=%llu left_bytes=%llu arena_bytes=%llu pending_commands=%d", torpor_shim_version, (int)getpid(), state_name(),
-           (unsigned long long)here.parkable, (unsigned long long)here.parked, (unsigned long long)here.left, (unsigned long long)arena_size(), pending);
+    say_ok(answer, "version=%s pid=%d state=%s parkable_bytes=%llu parked_bytes=%llu left_bytes=%llu arena_bytes=%llu pending_commands=%d parked_by=%s", torpor_shim_version, (int)getpid(), state_name(),
+           (unsigned long long)here.parkable, (unsigned long long)here.parked, (unsigned long long)here.left, (unsigned long long)arena_size(), pending, by);
 }
 
 static int begin(struct answer *answer) {
@@ -197,13 +212,14 @@ static void leave_files(struct target *target, int keep) {
     left.keep = keep;
 }
 
-void park_park(uint64_t timeout_ms, const char *folder, int keep, struct answer *answer) {
+void park_park(uint64_t timeout_ms, const char *folder, int keep, const char *by, struct answer *answer) {
     if (!begin_new(answer)) return;
     if (atomic_load(&state) == PARKED_STATE) return say_error(answer, "parked", "the process is parked already."), end(PARKED_STATE);
     atomic_store(&state, PARKING);
     closer_await(); /* what the files of the last one still take is needed now, and no process is to be dumped with them */
     struct target target = {.folder = folder};
     int parked = park(timeout_ms, &target, answer);
+    if (parked) set_parked_by(by); /* before the state says so */
     if (!parked) drop_files(&target), arena_done();
     else if (target.made) leave_files(&target, keep);
     end(parked ? PARKED_STATE : RUNNING);
@@ -272,11 +288,20 @@ static int unpark(const char *folder, enum keeping keeping, struct answer *answe
     return 1;
 }
 
-void park_unpark(const char *folder, enum keeping keeping, struct answer *answer) {
+static int is_parked_by(const char *by) {
+    char name[CONTROLLER_NAME];
+    get_parked_by(name);
+    return !strcmp(name, by);
+}
+
+void park_unpark(const char *folder, enum keeping keeping, const char *by, struct answer *answer) {
     if (!begin(answer)) return;
     if (atomic_load(&state) != PARKED_STATE) return say_error(answer, "running", "the process is not parked."), end(RUNNING);
+    if (by && !is_parked_by(by)) return say_error(answer, "parked", "another controller has parked the process."), end(PARKED_STATE);
     atomic_store(&state, UNPARKING);
-    end(unpark(folder, keeping, answer) ? RUNNING : PARKED_STATE);
+    int unparked = unpark(folder, keeping, answer);
+    if (unparked) set_parked_by(NULL);
+    end(unparked ? RUNNING : PARKED_STATE);
 }
 
 void park_release(struct answer *answer) {
@@ -297,7 +322,8 @@ void park_end(void) {
 /* What was parked is the parent's. */
 void park_after_fork(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
-    at_work = unlocked;
+    at_work = parked_by.mutex = unlocked;
+    *parked_by.name = 0;
     atomic_store(&state, RUNNING);
     parcel = (struct parcel){0};
     left.bytes = 0;

@@ -16,10 +16,12 @@ struct answer {
 int park_on(void); /* whether memory is made so that it can be parked */
 void park_status(int pending, struct answer *answer); /* pending: commands under way or waiting. By one thread; waits for nothing */
 void park_prepare(struct answer *answer);
-/* folder: for files, which the unpark removes unless they are to be kept; NULL: into memory */
-void park_park(uint64_t timeout_ms, const char *folder, int keep, struct answer *answer);
+enum { CONTROLLER_NAME = 65 }; /* of who parks: with the NUL */
+/* folder: for files, which the unpark removes unless they are to be kept; NULL: into memory. by: who parks, for the status; NULL: not said */
+void park_park(uint64_t timeout_ms, const char *folder, int keep, const char *by, struct answer *answer);
 enum keeping { AS_PARKED, REMOVE_FILES, KEEP_FILES };
-void park_unpark(const char *folder, enum keeping keeping, struct answer *answer); /* folder: where those files are by now; NULL: where they were made */
+/* folder: where those files are by now; NULL: where they were made. by: only what this controller has parked; NULL: whoever has */
+void park_unpark(const char *folder, enum keeping keeping, const char *by, struct answer *answer);
 void park_release(struct answer *answer);
 void park_end(void); /* lets a command end, and none begin */
 void park_after_fork(void);

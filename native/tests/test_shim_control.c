@@ -172,7 +172,7 @@ static void wrongWordsAreNamed(void) {
     static const char *const wrong[] = {
         "park now", "park timeout-ms=", "park timeout-ms=x", "park timeout-ms=-1", "park timeout-ms=3600001", "park timeout-ms=99999999999999999999", "park timeout-ms=5s",
         "park arena=", "park arena=relative/path", "park timeout-ms=5 arena", "park keep=1", "park keep=2 arena=/tmp/x", "unpark now", "unpark keep=yes", "unpark timeout-ms=5",
-        "unpark arena=relative", "status please", "prepare 5", "release all",
+        "unpark arena=relative", "park by=", "park by=a/b", "unpark by=a.b", "status please", "prepare 5", "release all",
     };
     use_device(0);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) COMMAND_FAILS("argument", wrong[i]);
@@ -275,6 +275,36 @@ static void commandsAreCarriedOutInTheOrderInWhichTheyCame(void) {
     EXPECT_PATTERN(d, 4 * MIB, 1);
     for (int i = 0; i < 6; i++)
         if (i != 3) close(fd[i]);
+}
+
+/* So a controller undoes its own park, and no other's. */
+static void aParkHasTheNameOfItsController(void) {
+    char name[80] = "park by=";
+    CUdeviceptr d;
+    use_device(0);
+    OK(cu.cuMemAlloc_v2(&d, 4 * MIB));
+    write_pattern(d, 4 * MIB, 1);
+    EXPECT(strstr(command("status"), " parked_by="));
+    COMMAND_OK("park by=controller-1_a timeout-ms=5000");
+    EXPECT(strstr(command("status"), " parked_by=controller-1_a"));
+    COMMAND_FAILS("parked", "park by=other");
+    COMMAND_FAILS("parked", "unpark by=other");
+    COMMAND_FAILS("parked", "unpark by=controller-1_");
+    EXPECT(strstr(command("status"), "state=parked"));
+    COMMAND_OK("unpark by=controller-1_a");
+    EXPECT(!strstr(command("status"), "controller-1_a"));
+    COMMAND_FAILS("running", "unpark by=controller-1_a");
+    COMMAND_OK("park");
+    COMMAND_FAILS("parked", "unpark by=controller-1_a");
+    COMMAND_OK("unpark");
+    COMMAND_OK("park by=other");
+    COMMAND_OK("unpark"); /* which is for any */
+    memset(name + 8, 'x', 65);
+    COMMAND_FAILS("argument", name);
+    name[8 + 64] = 0;
+    COMMAND_OK(name);
+    COMMAND_OK("unpark");
+    EXPECT_PATTERN(d, 4 * MIB, 1);
 }
 
 static void whoeverParkedNeedNotStay(void) {
@@ -411,6 +441,7 @@ int main(void) {
     RUN(twoAtOnceParkOnce);
     RUN(questionsAreAnsweredWhileACommandRuns);
     RUN(commandsAreCarriedOutInTheOrderInWhichTheyCame);
+    RUN(aParkHasTheNameOfItsController);
     RUN(whoeverParkedNeedNotStay);
     RUN(withoutFilesNobodyIsKeptBusy);
     RUN(theSocketGoesWithTheProcess);
