@@ -1,18 +1,22 @@
 #!/bin/sh
 # run.sh OUT SANITIZE TEST...: runs the built tests and sums up what they say. TEST@shim is TEST with the shim preloaded.
-out=$1 sanitize=$2
+logs=$1/tests sanitize=$2
+scratch=$(mktemp -d /tmp/torpor-tests-XXXXXX) || exit 1
+machine=
+trap 'rm -rf "$scratch" "$machine"' EXIT
+# LD_PRELOAD cannot hold a path with a blank or a colon, as that of a checkout may be.
+ln -s "$1" "$scratch/out"
 shift 2
-export TORPOR_OUT="$out"
-TORPOR_DIR=$(mktemp -d /tmp/torpor-sockets-XXXXXX) || exit 1
-export TORPOR_DIR
-trap 'rm -rf "$TORPOR_DIR" "$TORPOR_SIM_DIR"' EXIT
+out=$scratch/out
+export TORPOR_OUT="$out" TORPOR_DIR="$scratch/sockets"
+mkdir -m 700 "$TORPOR_DIR" || exit 1
 trap 'exit 130' INT TERM
 # The driver takes more device memory for more streams than it has queues, which is what tests of free memory would see.
 [ -z "$TORPOR_REAL_DRIVER" ] || export TORPOR_COPY_STREAMS="${TORPOR_COPY_STREAMS-8}"
 if [ -z "$TORPOR_REAL_DRIVER" ]; then
   export TORPOR_LIBCUDA="$out/simulator/libcuda.so.1"
-  TORPOR_SIM_DIR=$(mktemp -d /dev/shm/torpor-tests-XXXXXX) || exit 1
-  export TORPOR_SIM_DIR
+  machine=$(mktemp -d /dev/shm/torpor-tests-XXXXXX) || exit 1
+  export TORPOR_SIM_DIR="$machine"
 fi
 export ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=0:exitcode=77 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=exitcode=66:die_after_fork=0:atexit_sleep_ms=0
@@ -34,15 +38,15 @@ for test in "$@"; do
     *@shim) preload="LD_PRELOAD=$runtime$out/libtorpor.so TORPOR_UNDER_SHIM=1" ;;
     *) preload= ;;
   esac
-  $prefix env $preload "$out/tests/${test%@shim}" > "$out/tests/$test.log" 2>&1
+  $prefix env $preload "$out/tests/${test%@shim}" > "$logs/$test.log" 2>&1
   status=$?
-  line=$(tail -n 1 "$out/tests/$test.log")
+  line=$(tail -n 1 "$logs/$test.log")
   case $line in
     *passed,*failed) ;;
     *) line="0 passed, 1 failed" ;;
   esac
-  [ $status -ne 0 ] || [ "${line#*, }" != "0 failed" ] && cat "$out/tests/$test.log"
-  grep -E '^  (ok|skipped)' "$out/tests/$test.log" | { [ $status -eq 0 ] && cat || cat > /dev/null; }
+  [ $status -ne 0 ] || [ "${line#*, }" != "0 failed" ] && cat "$logs/$test.log"
+  grep -E '^  (ok|skipped)' "$logs/$test.log" | { [ $status -eq 0 ] && cat || cat > /dev/null; }
   passed=$((passed + ${line%% *}))
   failed=$((failed + $(echo "$line" | sed 's/.*, \([0-9]*\) failed/\1/')))
 done

@@ -11,6 +11,7 @@ cp -p "$target/$jar" "$kit/lib"
 for library in "$target"/kit-libraries/*.jar; do
     case $library in
         */junit-*|*/byte-buddy-*|*/apiguardian-*|*/cuda-*-linux-x86_64.jar) ;;
+        */torpor-examples-*) cp -p "$library" "$kit/lib/torpor.jar" ;;
         *) cp -p "$library" "$kit/lib" ;;
     esac
 done
@@ -28,9 +29,15 @@ cp -rp "$root"/native/target/{libtorpor.so,libtorpor_early.so,kernels.ptx,progra
 # As what was built may not be newer than what it was built from, or make would build it again there.
 find "$kit/native/target" -type f -exec touch {} +
 
-cp "$root/benchmarks/src/main/kit/run" "$root/benchmarks/src/main/kit/README" "$kit"
-chmod +x "$kit/run"
-"$kit/run" prepare ffm
+cp "$root/benchmarks/src/main/kit/run" "$root/benchmarks/src/main/kit/README" "$root/examples/src/main/launcher/torpor" "$kit"
+chmod +x "$kit/run" "$kit/torpor"
+ln -s native/target/programs/torpor-target "$kit"    # where the command line looks for it
+
+# A rehearsal, as in the build of the command line, for the runtime of the kit.
+TORPOR_SIM_DIR=$target/simulator TORPOR_LIBCUDA=$kit/native/target/simulator/libcuda.so.1 \
+    "$kit/runtime/bin/java" -XX:AOTCacheOutput="$kit/lib/torpor.aot" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+    --enable-native-access=ALL-UNNAMED -Djna.nosys=true -jar "$kit/lib/torpor.jar" ps >"$target/kit-cache.log" 2>&1 ||
+    [ -s "$kit/lib/torpor.aot" ] || { cat "$target/kit-cache.log"; exit 1; }
 
 tar -C "$target" --sort=name --owner=0 --group=0 --transform='s,^gpu-kit,torpor-gpu-kit,' -I 'gzip -9' -cf "$target/torpor-gpu-kit.tar.gz" gpu-kit
 size=$(stat -c %s "$target/torpor-gpu-kit.tar.gz")

@@ -8,10 +8,13 @@ import dev.torpor.contract.Target;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The launcher as a process of its own. */
 class LauncherIT {
@@ -41,14 +44,35 @@ class LauncherIT {
         }
     }
 
-    @Test
-    void runsInAPlaceWithABlank() throws Exception {
-        Path place = directory.resolve("a place");
-        copy(LAUNCHER.resolveSibling("lib"), place.resolve("lib"));
-        Files.copy(LAUNCHER, place.resolve("torpor"));
-        Run version = torpor(place.resolve("torpor"), "--version");
+    @ParameterizedTest
+    @ValueSource(strings = {"C.UTF-8", "C", ""})
+    void runsInAPlaceWithABlankAndAnUmlaut(String locale) throws Exception {
+        Path place = place("a pläce $HOME");
+        Path program =
+                Files.copy(Path.of("/usr/bin/env"), place.resolve("ä program"), StandardCopyOption.COPY_ATTRIBUTES);
+        List<String> locales = List.of("env", "-u", "LANG", "-u", "LC_CTYPE", "LC_ALL=" + locale);
+        Run version = Run.of(directory, with(locales, place.resolve("torpor"), "--version"));
         assertThat(version.out()).as(version.toString()).startsWith("torpor 0.");
         assertThat(version.err()).isEmpty();
+        Run run = Run.of(directory, with(locales, place.resolve("torpor"), "run", "--", program.toString()));
+        assertThat(run.code()).as(run.toString()).isZero();
+        assertThat(run.out()).contains("LD_PRELOAD=/").contains("LC_ALL=" + locale + "\n");
+        assertThat(run.err()).isEmpty();
+    }
+
+    private static List<String> with(List<String> before, Path launcher, String... arguments) {
+        List<String> command = new ArrayList<>(before);
+        command.add(launcher.toString());
+        command.addAll(List.of(arguments));
+        return command;
+    }
+
+    /** A copy of the launcher, without the Java that a kit has beside it. */
+    private Path place(String name) throws Exception {
+        Path place = directory.resolve(name);
+        copy(LAUNCHER.resolveSibling("lib"), place.resolve("lib"));
+        Files.copy(LAUNCHER, place.resolve("torpor"), StandardCopyOption.COPY_ATTRIBUTES);
+        return place;
     }
 
     private static void copy(Path from, Path to) throws Exception {
@@ -62,9 +86,7 @@ class LauncherIT {
 
     @Test
     void aSpoiltCacheIsIgnoredInSilence() throws Exception {
-        Path place = directory.resolve("spoilt");
-        copy(LAUNCHER.resolveSibling("lib"), place.resolve("lib"));
-        Files.copy(LAUNCHER, place.resolve("torpor"));
+        Path place = place("spoilt");
         Files.writeString(place.resolve("lib/torpor.aot"), "spoilt");
         Run ps = torpor(place.resolve("torpor"), "ps", "--json");
         assertThat(ps.code()).isZero();
@@ -159,9 +181,42 @@ class LauncherIT {
         Run help = torpor(LAUNCHER, "run", "--help");
         assertThat(help.code()).isZero();
         assertThat(help.out()).startsWith("Usage: torpor run");
-        Run late = torpor(LAUNCHER, "--json", "run", "true");
-        assertThat(late.code()).isEqualTo(2);
-        assertThat(late.out()).contains("as its first word");
+        Run none = torpor(LAUNCHER, "--json", "run");
+        assertThat(none.code()).isEqualTo(2);
+        assertThat(none.out()).contains("Missing required parameter");
+        Run noValue = torpor(LAUNCHER, "--library");
+        assertThat(noValue.code()).isEqualTo(2);
+        assertThat(noValue.err()).startsWith("torpor: ").hasLineCount(1);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "--json",
+                "--trace",
+                "--library libcuda.so.1",
+                "--library=libcuda.so.1",
+                "--provider jna --json",
+            })
+    void optionsOfTorporMayStandBeforeRun(String options) throws Exception {
+        List<String> words = new ArrayList<>(List.of(options.split(" ")));
+        words.addAll(List.of(
+                "run", "--log", "off", "--", "sh", "-c", "printf %s \"$TORPOR_LOG<$1>\"; exit 9", "run", "a\n'b'"));
+        Run run = torpor(LAUNCHER, words.toArray(new String[0]));
+        assertThat(run).isEqualTo(new Run(9, "off<a\n'b'>", ""));
+        words = new ArrayList<>(List.of(options.split(" ")));
+        words.addAll(List.of("run", "--", "no-such-program"));
+        assertThat(torpor(LAUNCHER, words.toArray(new String[0])).code()).isEqualTo(127);
+    }
+
+    @Test
+    void theCacheIsTakenWhereTheBuildMadeIt() throws Exception {
+        ProcessBuilder builder = new ProcessBuilder(LAUNCHER.toString(), "--version").redirectErrorStream(true);
+        builder.environment().put("JAVA_TOOL_OPTIONS", "-XX:AOTMode=on"); // without the cache, the JVM ends at once
+        Process process = builder.start();
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(said).isZero();
+        assertThat(said).contains("torpor 0.");
     }
 
     @Test

@@ -33,6 +33,7 @@ final class RunCommand implements Callable<Integer> {
 
     private static final int NOT_EXECUTABLE = 126; // as shells have it
     private static final int NOT_FOUND = 127;
+    private static final char UNREADABLE = '\ufffd';
 
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -52,7 +53,7 @@ final class RunCommand implements Callable<Integer> {
         if (!Boolean.getBoolean(LAUNCHER)) {
             throw new ParameterException(
                     spec.commandLine(),
-                    "Only the launcher does this, as its first word: torpor run [OPTIONS] -- COMMAND...");
+                    "Only the launcher can run a command, not its jar alone: torpor run [OPTIONS] -- COMMAND...");
         }
         Shim shim = file.shim();
         Map<String, String> environment;
@@ -94,6 +95,9 @@ final class RunCommand implements Callable<Integer> {
 
     /** Nobody is left to say it well once the shell has become the command. */
     private static void checkCommand(String name) {
+        if (name.indexOf(UNREADABLE) >= 0) {
+            return; // bytes that are no text in this locale: the shell, which has them, says what is wrong
+        }
         if (name.indexOf('/') >= 0) {
             check(Path.of(name), "There is no file " + name);
             return;

@@ -7,6 +7,8 @@ import dev.torpor.Shim;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -161,6 +163,16 @@ class RunCommandTest {
         JsonObject error = json.object().getAsJsonObject("error");
         assertThat(error.get("exitCode").getAsInt()).isEqualTo(code);
         assertThat(error.get("problem").getAsString()).isEqualTo("NOT_STARTED");
+    }
+
+    @Test
+    void theLauncherKnowsWhichOptionsOfTorporTakeAValue() throws IOException {
+        String launcher = Files.readString(Path.of("src/main/launcher/torpor"));
+        String known = Torpor.commandLine().getCommandSpec().options().stream()
+                .filter(option -> option.arity().min() > 0)
+                .flatMap(option -> Arrays.stream(option.names()))
+                .collect(Collectors.joining(" | "));
+        assertThat(launcher).contains("        " + known + ") ");
     }
 
     @Test
