@@ -25,7 +25,7 @@ static uint64_t quota_of(const char *folder, int unified) {
     return quota > 0 && period > 0 ? (uint64_t)((quota - 1) / period + 1) : UINT64_MAX;
 }
 
-uint64_t cores_by_quota(const char *groups, const char *root) { return groups_least("cpu", quota_of, groups, root); }
+uint64_t cores_by_quota(const char *groups, const char *mounts) { return groups_least("cpu", quota_of, groups, mounts); }
 
 static uint64_t cores_by_affinity(void) {
     cpu_set_t set;
@@ -33,6 +33,6 @@ static uint64_t cores_by_affinity(void) {
 }
 
 uint64_t cores(void) {
-    uint64_t affinity = cores_by_affinity(), quota = cores_by_quota("/proc/self/cgroup", "/sys/fs/cgroup");
+    uint64_t affinity = cores_by_affinity(), quota = cores_by_quota("/proc/self/cgroup", "/proc/self/mountinfo");
     return quota < affinity ? quota : affinity;
 }

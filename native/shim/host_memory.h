@@ -1,4 +1,5 @@
-/* How much host memory can be taken without the kernel killing somebody for it. */
+/* How much host memory can be taken without the kernel killing a process for it: the rule of "Host memory" in docs/parking.md, which the
+ * controller follows, too. */
 #ifndef TORPOR_HOST_MEMORY_H
 #define TORPOR_HOST_MEMORY_H
 
@@ -7,8 +8,7 @@
 
 int host_memory_has(size_t bytes); /* unknown counts as yes */
 
-/* What the control groups leave that a file like /proc/self/cgroup names, and those that they are in, below a folder like
- * /sys/fs/cgroup. UINT64_MAX: there is no limit, or none is seen. */
-uint64_t host_memory_by_groups(const char *groups, const char *root);
+/* What the memory groups of a process leave: `groups` and `mounts` as for groups_least(). UINT64_MAX: there is no limit, or none is seen. */
+uint64_t host_memory_by_groups(const char *groups, const char *mounts);
 
 #endif

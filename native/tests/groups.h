@@ -6,6 +6,8 @@
 
 #include <sys/stat.h>
 
+#include <stdarg.h>
+
 static char folder[4096];
 
 static inline const char *path(const char *name) {
@@ -28,9 +30,25 @@ static inline void put(const char *name, const char *text) {
 }
 
 static inline void begin(const char *groups) {
-    snprintf(folder, sizeof folder, "/tmp/torpor-groups-XXXXXX");
+    snprintf(folder, sizeof folder, "/tmp/torpor groups-XXXXXX");
     if (!mkdtemp(folder)) abort();
     put("groups", groups);
+    put("mounts", "");
+}
+
+static inline void append(const char *name, const char *format, ...) {
+    va_list args;
+    FILE *file = fopen(path(name), "a");
+    va_start(args, format);
+    vfprintf(file, format, args);
+    va_end(args);
+    fclose(file);
+}
+
+/* A hierarchy is mounted at a directory of the test's own, with the blank in its name as the kernel writes it. */
+static inline void mounted(const char *root, const char *point, const char *type, const char *options) {
+    const char *blank = strchr(folder, ' ');
+    append("mounts", "%d 31 0:32 %s %.*s\\040%s%s%s ro,relatime shared:9 master:1 - %s a-source %s\n", 35, root, (int)(blank - folder), folder, blank + 1, *point ? "/" : "", point, type, options);
 }
 
 static inline void end(void) {

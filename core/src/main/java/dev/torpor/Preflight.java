@@ -5,7 +5,6 @@ import dev.torpor.driver.CudaResult;
 import dev.torpor.mps.Mps;
 import dev.torpor.tools.HostMemory;
 import dev.torpor.tools.ProcFs;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -22,6 +21,7 @@ final class Preflight {
 
     private static final Duration POLL = Duration.ofMillis(1);
     private static final long MARGIN = 64L << 20; // a restore was seen to need 8 to 16 MiB more than NVML had told
+    private static final long PARKING_MARGIN = 256L << 20; // the shim's own, in host_memory.c
 
     private static final Duration REHEARSAL = Duration.ofMillis(100);
 
@@ -47,7 +47,7 @@ final class Preflight {
         this.cuda = cuda;
         this.driver = cuda.driver();
         this.proc = proc;
-        this.hostMemory = new HostMemory(proc, Path.of("/sys/fs/cgroup"));
+        this.hostMemory = new HostMemory(proc);
         this.pid = pid;
         this.startTime = startTime;
         this.deviceMemory = cuda.deviceMemory();
@@ -248,21 +248,29 @@ final class Preflight {
         return Mps.of(name -> proc.environment(pid, name));
     }
 
-    /** @throws TorporException {@link Problem#HOST_MEMORY} if what the process is to keep on the host would not fit there */
-    void checkHostMemory(long needed, Claims claims) {
+    /**
+     * Whether the host, and each control group that the process is in, has room for what the process is to keep there.
+     *
+     * @param parks whether the shim keeps some of it in memory, which takes more beside
+     * @throws TorporException {@link Problem#HOST_MEMORY}
+     */
+    void checkHostMemory(long needed, boolean parks, Claims claims) {
         if (needed <= 0) {
             return;
         }
-        long claimed = claims.host(needed);
-        OptionalLong available = hostMemory.availableTo(pid);
-        if (available.isPresent() && claimed + MARGIN > available.getAsLong()) {
-            throw new TorporException(
-                    Problem.HOST_MEMORY,
-                    "Process " + pid + " needs " + Sizes.text(needed)
-                            + " of host memory for its device memory" + beside(claimed - needed)
-                            + ", and the host, or the process's cgroup, has only "
-                            + Sizes.text(available.getAsLong())
-                            + " for it: free memory or raise the limit. The process was not touched.");
+        long margin = parks ? PARKING_MARGIN : MARGIN;
+        for (HostMemory.Limit limit : hostMemory.limits(pid)) {
+            long claimed = claims.host(limit.owner(), needed);
+            if (claimed > limit.left() - margin) {
+                throw new TorporException(
+                        Problem.HOST_MEMORY,
+                        "Process " + pid + " needs " + Sizes.text(needed)
+                                + " of host memory for its device memory" + beside(claimed - needed)
+                                + ", and " + Sizes.text(margin) + " more, and " + limit.owner() + " has only "
+                                + Sizes.text(limit.left()) + " left: "
+                                + (limit.owner().equals(HostMemory.Limit.HOST) ? "free memory" : "raise its limit")
+                                + ". The process was not touched.");
+            }
         }
     }
 

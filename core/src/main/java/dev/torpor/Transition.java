@@ -277,11 +277,15 @@ final class Transition implements AutoCloseable {
             preflight.checkNoMpsClient();
         }
         if (plan.down().checkHostMemory()) {
-            preflight.checkHostMemory(hostBytes(), claims);
+            preflight.checkHostMemory(hostBytes(), parksIntoMemory(), claims);
         }
         if (steps.contains(Step.RESTORE)) {
             checkRestore(claims);
         }
+    }
+
+    private boolean parksIntoMemory() {
+        return steps.contains(Step.PARK) && plan.down().arena().isEmpty();
     }
 
     /** What a suspend needs on the host: what is parked goes into the arena, as far as that is not there yet, and the rest to the driver. */

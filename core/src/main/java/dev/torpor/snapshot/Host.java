@@ -54,7 +54,6 @@ final class Host {
 
     /** What the processes of a snapshot can take here. */
     static OptionalLong availableBytes() {
-        return new HostMemory(PROC, Path.of("/sys/fs/cgroup"))
-                .availableTo(ProcessHandle.current().pid());
+        return new HostMemory(PROC).availableTo(ProcessHandle.current().pid());
     }
 }

@@ -180,11 +180,15 @@ public final class ProcFs {
                 : OptionalLong.of(Long.parseLong(available.substring(0, available.indexOf(' '))) * 1024);
     }
 
-    /** The path of the process in the cgroup v2 tree; null if it has none. */
+    /** The text of {@code cgroup}; null if it cannot be read. */
     @Nullable
-    public String cgroup(long pid) {
-        String cgroups = read(pid, "cgroup");
-        return cgroups == null ? null : line(cgroups, "0::");
+    public String cgroups(long pid) {
+        return read(pid, "cgroup");
+    }
+
+    /** A file of this process's own. */
+    public Path own(String name) {
+        return Path.of(root, "self", name);
     }
 
     /** Every process, by its number. */
