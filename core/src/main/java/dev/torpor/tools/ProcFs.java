@@ -180,6 +180,13 @@ public final class ProcFs {
                 : OptionalLong.of(Long.parseLong(available.substring(0, available.indexOf(' '))) * 1024);
     }
 
+    /** The path of the process in the cgroup v2 tree; null if it has none. */
+    @Nullable
+    public String cgroup(long pid) {
+        String cgroups = cgroups(pid);
+        return cgroups == null ? null : line(cgroups, "0::");
+    }
+
     /** The text of {@code cgroup}; null if it cannot be read. */
     @Nullable
     public String cgroups(long pid) {
