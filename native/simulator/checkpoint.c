@@ -21,7 +21,8 @@ static CUresult find(int pid, struct slot **slot) {
     if (!pid) return CUDA_ERROR_OPERATING_SYSTEM;
     if (!machine()) return CUDA_ERROR_SYSTEM_NOT_READY;
     *slot = slot_of(pid);
-    for (int i = 0; i < SETTLES && !*slot && process_thread_named(pid, RESTORE_THREAD); i++) {
+    int elsewhere = !*slot && process_thread_named(pid, RESTORE_THREAD) && !machine_mapped(pid);
+    for (int i = 0; i < SETTLES && !*slot && !elsewhere && process_thread_named(pid, RESTORE_THREAD); i++) {
         usleep(SETTLE_US);
         *slot = slot_of(pid);
     }

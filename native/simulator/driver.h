@@ -102,6 +102,7 @@ int range_address_taken(CUdeviceptr address);
 CUresult charge_context(CUcontext context, uint64_t cost, int more); /* more: of its device's contexts */
 size_t contexts_bytes(void);
 void charges_by_device(const int *physical, uint64_t *want);
+void contexts_publish(void); /* writes how many contexts there are into the slot, which is new after CRIU has restored the process */
 void memory_drop_context(CUcontext context);
 CUresult memory_check(CUdeviceptr at, size_t bytes, unsigned how, CUcontext by);
 CUresult memory_read(CUdeviceptr at, void *to, size_t bytes);

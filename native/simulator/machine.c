@@ -76,9 +76,12 @@ static int machine_agrees(struct machine *m) {
     return agrees("TORPOR_SIM_DEVICES", wanted->devices, (uint64_t)m->devices) && agrees("TORPOR_SIM_MEMORY", wanted->memory, m->memory);
 }
 
+static uint64_t machine_inode;
+
 static struct machine *machine_map(int fd) {
     struct stat status;
     if (fstat(fd, &status)) return NULL;
+    machine_inode = status.st_ino;
     if ((size_t)status.st_size != sizeof(struct machine) && ftruncate(fd, sizeof(struct machine))) return NULL;
     void *map = mmap(NULL, sizeof(struct machine), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED) return NULL;
@@ -128,6 +131,8 @@ struct machine *machine(void) {
     pthread_once(&once, machine_open_once);
     return the_machine;
 }
+
+int machine_mapped(int pid) { return machine() && process_maps(pid, machine_inode); }
 
 int slot_pid(struct slot *slot) { return process_here(atomic_load(&slot->space), atomic_load(&slot->pid)); }
 

@@ -49,6 +49,7 @@ struct machine {
 #define RESTORE_THREAD "sim-restore" /* its name */
 
 struct machine *machine(void); /* NULL: no machine can be had */
+int machine_mapped(int pid);    /* whether this process is on the caller's machine, with a slot or without */
 int robust_lock(pthread_mutex_t *mutex);
 int robust_trylock(pthread_mutex_t *mutex); /* EBUSY: somebody has it */
 

@@ -98,6 +98,10 @@ CUresult charge_context(CUcontext context, uint64_t cost, int more) {
     return result;
 }
 
+void contexts_publish(void) {
+    for (int d = 0; d < MAX_DEVICES; d++) atomic_store(&driver.slot->contexts[driver.physical[d]], context_count[d]);
+}
+
 size_t contexts_bytes(void) {
     pthread_rwlock_rdlock(&memory);
     size_t bytes = context_bytes;

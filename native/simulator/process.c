@@ -68,6 +68,20 @@ int process_has_thread(int pid, int tid) {
     return access(path, F_OK) == 0;
 }
 
+int process_maps(int pid, uint64_t inode) {
+    char path[64], line[512];
+    int found = 0, begins = 1;
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    FILE *maps = fopen(path, "re");
+    while (maps && !found && fgets(line, sizeof line, maps)) {
+        unsigned long long number;
+        found = begins && sscanf(line, "%*s %*s %*s %*s %llu", &number) == 1 && number == inode;
+        begins = strchr(line, '\n') != NULL; /* a long path comes in several pieces */
+    }
+    if (maps) fclose(maps);
+    return found;
+}
+
 int process_thread_named(int pid, const char *name) {
     char path[64], text[64];
     int found = 0;

@@ -9,6 +9,7 @@ int process_same_start(uint64_t one, uint64_t other);
 int process_has_thread(int pid, int tid);
 int process_of_thread(int tid);              /* the process id, 0: no such thread */
 int process_exists(int pid);
+int process_maps(int pid, uint64_t inode);              /* whether it has mapped a file of this number; 0 also where that cannot be read */
 int process_thread_named(int pid, const char *name); /* its id, 0: none */
 uint64_t process_space(int pid);                /* its pid namespace; 0: cannot be told */
 int process_sees_all(void);                     /* whether every process of the host has a pid here */

@@ -143,10 +143,8 @@ static CUresult pairs_to_map(const struct request *request, int *physical) {
 }
 
 static void move_to_devices(const int *physical) {
-    int contexts[MAX_DEVICES];
-    for (int d = 0; d < MAX_DEVICES; d++) contexts[d] = atomic_load(&driver.slot->contexts[driver.physical[d]]);
-    for (int d = 0; d < MAX_DEVICES; d++) atomic_store(&driver.slot->contexts[physical[d]], contexts[d]);
     memcpy(driver.physical, physical, sizeof driver.physical);
+    contexts_publish();
 }
 
 static CUresult restore(const struct request *request, const struct fault *fault) {

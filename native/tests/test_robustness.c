@@ -45,6 +45,21 @@ static void aKilledTargetGivesItsMemoryBack(void) {
     }
 }
 
+/* Each question would take a second if it waited for the process to get a slot, and the test has a limit. */
+static void aProcessOfAnotherMachineIsNotWaitedFor(void) {
+    enum { QUESTIONS = 600 };
+    char elsewhere[4096];
+    int tid;
+    fresh_machine(1, "64M");
+    load_driver();
+    snprintf(elsewhere, sizeof elsewhere, "TORPOR_SIM_DIR=%s/elsewhere", getenv("TORPOR_SIM_DIR"));
+    const char *environment[] = {elsewhere, NULL};
+    struct target t = start_target(environment, "1M", NULL, NULL);
+    for (int i = 0; i < QUESTIONS; i++)
+        EXPECT_IS(CUDA_ERROR_NOT_INITIALIZED, cu.cuCheckpointProcessGetRestoreThreadId(t.pid, &tid));
+    EXPECT_IS(0, finish(&t));
+}
+
 static void moreProcessesComeAndGoThanThereIsRoomFor(void) {
     enum { ROUNDS = 300 };
     fresh_machine(1, "64M");
@@ -163,6 +178,7 @@ static void aProcessHasNoDriverAfterExec(void) {
 
 int main(void) {
     RUN(aKilledTargetGivesItsMemoryBack);
+    RUN(aProcessOfAnotherMachineIsNotWaitedFor);
     RUN(moreProcessesComeAndGoThanThereIsRoomFor);
     RUN(killsInTheMiddleOfAccountingWedgeNobody);
     RUN(aControllerKilledDuringACheckpointLeavesItToTheTarget);

@@ -66,7 +66,13 @@ public abstract class SnapshotContract extends SnapshotTests {
             assertThat(names(up.phases())).containsExactly("check", "restore", "resume");
             assertThat(up.pids()).containsExactly(target.pid());
             target.assertMemoryIntact();
-            assertThat(cuda.process(target.pid()).state()).isEqualTo(ProcessState.RUNNING);
+            GpuProcess restored = cuda.process(target.pid());
+            assertThat(restored.state()).isEqualTo(ProcessState.RUNNING);
+            if (Machine.simulated()) {
+                assertThat(restored.deviceMemory().values())
+                        .singleElement()
+                        .satisfies(bytes -> assertThat(bytes).isGreaterThanOrEqualTo(target.bytes()));
+            }
         }
     }
 
