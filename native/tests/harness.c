@@ -17,6 +17,12 @@ static int passed, failed, failures;
 
 enum { TEST_SECONDS = 120 }; /* for a sanitizer on a busy machine */
 
+int soak(void) {
+    const char *text = getenv("TORPOR_TEST_SOAK");
+    int times = text ? atoi(text) : 1;
+    return times > 1 ? times : 1;
+}
+
 void fail_at(const char *file, int line, const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -32,7 +38,7 @@ void run_test(const char *name, void (*test)(void)) {
     fflush(stdout);
     int pid = fork();
     if (pid == 0) {
-        alarm(TEST_SECONDS);
+        alarm((unsigned)(TEST_SECONDS * soak()));
         test();
         exit(failures ? 1 : 0);
     }

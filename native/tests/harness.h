@@ -62,6 +62,7 @@ int wait_child(int pid); /* exit status, or -signal */
 /* Between the two calls stderr goes into memory; the text is the caller's. */
 int capture_errors(void);
 char *captured_errors(int capture);
+int soak(void); /* how many times as many rounds as usual */
 double now_ms(void);
 void sleep_ms(int milliseconds);
 const char *output_path(const char *name);

@@ -361,7 +361,7 @@ static void aProcessWithoutCudaDoesWhatItDid(void) {
 /* Anonymous memory that follows a library directly is its own, so that only names are compared. */
 static void aProcessWithoutCudaMapsTheLibraryAlone(void) {
     if (skipped(sanitized(), "they map much")) return;
-    expect_same("cat /proc/self/maps | awk '{ print $6 }' | grep -v -e libtorpor -e libpthread -e libdl | sort -u");
+    expect_same("cat /proc/self/maps | grep -v -e libtorpor -e libpthread -e libdl | awk '{ print $6 }' | sort -u");
     expect_same("grep -c '\\[heap\\]' /proc/self/maps");
     expect_same("awk '/VmLck|VmPin|Threads/' /proc/self/status");
 }

@@ -165,9 +165,9 @@ static void expect_no_more_held(void) {
 
 static void resultsAreTheSameAsWithoutParking(void) {
     struct worker workers[WORKERS];
-    int rounds = sanitized() ? 15 : 50, wanted = sanitized() ? 40 : 200, parked = 0, runs = 0;
+    int rounds = sanitized() ? 15 : 50, wanted = (sanitized() ? 40 : 200) * soak(), parked = 0, runs = 0;
     unsigned seed = chosen_seed();
-    double most_ms = sanitized() ? 15000 : 12000, begun = now_ms();
+    double most_ms = (sanitized() ? 15000 : 12000) * soak(), begun = now_ms();
     mallopt(M_MMAP_THRESHOLD, 256 << 10); /* else the C library keeps what was freed, and how much is chance */
     setenv("TORPOR_SIM_DELAY_US", "20", 1);
     context = use_device(0);
@@ -197,7 +197,7 @@ static void anyOrderOfCallsKeepsTheBytes(void) {
     fill_kernel = kernel("torpor_fill");
     CUstream s = made_stream();
     size_t before = settled_memory();
-    for (int i = 0; i < (sanitized() ? 120 : 500); i++) {
+    for (int i = 0; i < (sanitized() ? 120 : 500) * soak(); i++) {
         int n = (int)(rand_r(&seed) % MANY), what = (int)(rand_r(&seed) % 8);
         struct slot *slot = &all[n].slot;
         if (what == 0) {

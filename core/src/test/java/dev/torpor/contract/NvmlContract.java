@@ -120,7 +120,7 @@ public abstract class NvmlContract {
     private void assumePidsAreOurs(Target target) {
         assumeTrue(
                 Machine.simulated() || processes().containsKey(target.pid()),
-                "NVML does not tell the pids of this container");
+                "needs NVML: it does not tell the pids of this container");
     }
 
     private long memoryOf(Target target) {

@@ -29,6 +29,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Containers with a GPU process in them, by the real podman, runc and CRIU. */
+@NeedsPodman
 public abstract class PodmanContract extends TypedContract {
     @TempDir
     private Path directory;

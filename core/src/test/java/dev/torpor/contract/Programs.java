@@ -10,10 +10,13 @@ import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 
 /**
- * Programs around the driver. A test that needs one is skipped where it is missing or cannot work, and fails there if the variable
- * TORPOR_REQUIRE has its name among others.
+ * Programs around the driver. A test that needs one says so ({@link NeedsCriu}, {@link NeedsPodman}). It is skipped where the program is
+ * missing or cannot work, and fails there if the variable TORPOR_REQUIRE has the program's name among others.
  */
 public final class Programs {
+    static final String CRIU = "criu";
+    static final String PODMAN = "podman";
+
     /** Linked statically. */
     static final Path BUSYBOX = Path.of("/bin/busybox");
 
@@ -21,28 +24,30 @@ public final class Programs {
 
     /** A CRIU that works. */
     public static Criu criu() {
+        DeclaredPrograms.check("NeedsCriu", CRIU, PODMAN);
         try {
             Criu criu = Criu.find();
             criu.check();
             return criu;
         } catch (TorporException e) {
-            return without("criu", String.valueOf(e.getMessage()));
+            return without(CRIU, String.valueOf(e.getMessage()));
         }
     }
 
     /** A podman with a runtime that can checkpoint, and what a root file system is made of. */
     public static Podman podman() {
+        DeclaredPrograms.check("NeedsPodman", PODMAN);
         criu();
         if (Command.find("runc", "/usr/sbin").isEmpty()) {
-            return without("podman", "there is no runc");
+            return without(PODMAN, "there is no runc");
         }
         if (!Files.isExecutable(BUSYBOX)) {
-            return without("podman", "there is no " + BUSYBOX);
+            return without(PODMAN, "there is no " + BUSYBOX);
         }
         try {
             return Podman.find().runtime("runc");
         } catch (TorporException e) {
-            return without("podman", String.valueOf(e.getMessage()));
+            return without(PODMAN, String.valueOf(e.getMessage()));
         }
     }
 

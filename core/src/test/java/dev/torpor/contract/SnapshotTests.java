@@ -21,6 +21,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What tests of snapshots share. */
+@NeedsCriu
 abstract class SnapshotTests extends TypedContract {
     static final String SIZE = "64M";
 

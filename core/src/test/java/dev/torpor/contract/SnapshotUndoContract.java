@@ -198,7 +198,8 @@ public abstract class SnapshotUndoContract extends SnapshotTests {
     private void assertRefusedOn(String option, String message) throws Exception {
         Path mount = Files.createDirectory(directory.resolve("mount"));
         assumeTrue(
-                mounted(mount, "mount", "-t", "tmpfs", "-o", option, "none", mount.toString()), "only root can mount");
+                mounted(mount, "mount", "-t", "tmpfs", "-o", option, "none", mount.toString()),
+                "needs root: nobody else can mount");
         try (Detached target = start(true)) {
             TorporException failure = failure(
                     Problem.SNAPSHOT,

@@ -146,7 +146,8 @@ public final class TargetContainer implements AutoCloseable {
             return ended;
         }
         close();
-        return Programs.without("podman", "it cannot run a container here: " + command + ": " + ended.lastWords());
+        return Programs.without(
+                Programs.PODMAN, "it cannot run a container here: " + command + ": " + ended.lastWords());
     }
 
     private static Command podman(String... arguments) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import dev.torpor.Failures;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
+import dev.torpor.contract.NeedsCriu;
 import dev.torpor.contract.Programs;
 import dev.torpor.tools.ProcFs;
 import java.io.File;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The real CRIU on real processes that have nothing to do with a GPU. */
+@NeedsCriu
 class CriuOnProcessesTest {
     /** Counts for ever, into a file that it opens anew each time. */
     private static final String COUNTER = "i=0; while :; do i=$((i+1)); echo $i > \"$1\"; sleep 0.02; done";
@@ -227,7 +229,9 @@ class CriuOnProcessesTest {
 
     @Test
     void anEstablishedConnectionNeedsTcpEstablished() throws IOException {
-        assumeFalse(criu().version().startsWith("4.1"), "CRIU 4.1 cannot dump TCP sockets on Linux 6.16 and later");
+        assumeFalse(
+                criu().version().startsWith("4.1"),
+                "needs a newer criu: CRIU 4.1 cannot dump TCP sockets on Linux 6.16 and later");
         Path source = directory.resolve("Connected.java");
         Files.writeString(source, """
                 public class Connected {

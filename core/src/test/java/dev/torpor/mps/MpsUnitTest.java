@@ -64,7 +64,7 @@ class MpsUnitTest {
     /** What systemd says of a unit's lines; it tells of other units, too, and ends well all the same. */
     private List<String> complaints(String text) throws IOException {
         Optional<Path> analyze = Command.find("systemd-analyze");
-        assumeTrue(analyze.isPresent(), "systemd-analyze is not installed here, which would check the unit");
+        assumeTrue(analyze.isPresent(), "needs systemd-analyze: it is not installed, and would check the unit");
         Path file = folder.resolve("torpor-mps.service");
         Files.writeString(file, text);
         Command.Ended ended = Command.of(List.of(analyze.get().toString(), "verify", "--man=no", file.toString()))

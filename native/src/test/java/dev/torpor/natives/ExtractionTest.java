@@ -135,7 +135,8 @@ class ExtractionTest {
     void aFolderOfSomebodyElseIsRefused() throws IOException {
         Extraction somebody = new Extraction(List.of(first, second), NO_MOUNTS, user + 1);
         assertThat(refusal(somebody)).contains("belongs to user " + Integer.toUnsignedString(user));
-        assertThat(entries(first.resolve("torpor-" + (user + 1)))).isEmpty();
+        Path folder = first.resolve("torpor-" + (user + 1)); // made by root, whose folders everybody trusts
+        assertThat(Files.exists(folder) ? entries(folder) : List.of()).isEmpty();
     }
 
     @ParameterizedTest
@@ -262,7 +263,7 @@ class ExtractionTest {
     @ParameterizedTest
     @CsvSource({"noexec, is mounted noexec", "ro, Read-only file system"})
     void aRealMount(String option, String reason) throws Exception {
-        assumeTrue(run("true").equals("0"), "needs a mount namespace: `unshare -r -m` does not work here");
+        assumeTrue(run("true").equals("0"), "needs a mount namespace: 'unshare -r -m' does not work here");
         String mount = "mount -t tmpfs -o " + option + " tmpfs " + first + " && ";
         String java = ProcessHandle.current().info().command().orElseThrow() + " -cp " + "'"
                 + System.getProperty("java.class.path") + "' '" + Main.class.getName() + "' ";

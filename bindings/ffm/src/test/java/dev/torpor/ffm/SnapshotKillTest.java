@@ -11,6 +11,7 @@ import dev.torpor.ShimOptions;
 import dev.torpor.contract.ChildJvm;
 import dev.torpor.contract.Detached;
 import dev.torpor.contract.Machine;
+import dev.torpor.contract.NeedsCriu;
 import dev.torpor.contract.Programs;
 import dev.torpor.snapshot.Load;
 import dev.torpor.snapshot.Save;
@@ -21,12 +22,15 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Whenever a controller is killed, there is the process or the snapshot, with the memory intact. */
+@NeedsCriu
+@Tag("soak")
 class SnapshotKillTest {
-    private static final int ROUNDS = 3;
+    private static final int ROUNDS = 3 * Integer.getInteger("torpor.test.soak", 1);
 
     @TempDir
     private Path directory = Path.of("");

@@ -56,7 +56,8 @@ final class PodmanCheckpointCommand extends DriverCommand {
 
     @Override
     ExitCode run(Cuda cuda) {
-        PodmanReport.Checkpoint report = settings.podman().checkpoint(cuda, container, options());
+        PodmanCheckpoint options = options(); // a wrong option is told before a missing podman
+        PodmanReport.Checkpoint report = settings.podman().checkpoint(cuda, container, options);
         print(report.toString(), Json.of(report));
         return ExitCode.OK;
     }

@@ -60,8 +60,8 @@ final class PodmanRestoreCommand extends DriverCommand {
         if ((container == null) == (archive == null)) {
             throw new ParameterException(line(), "Name a container, or an archive with --import");
         }
+        PodmanRestore options = options(cuda); // a wrong option is told before a missing podman
         Podman podman = settings.podman();
-        PodmanRestore options = options(cuda);
         PodmanReport.Restore report = container != null
                 ? podman.restore(cuda, container, options)
                 : podman.restoreFrom(cuda, archive, options);

@@ -9,6 +9,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonObject;
 import dev.torpor.contract.Machine;
+import dev.torpor.contract.NeedsCriu;
+import dev.torpor.contract.NeedsPodman;
 import dev.torpor.contract.Programs;
 import dev.torpor.contract.TargetContainer;
 import java.io.IOException;
@@ -27,6 +29,7 @@ class BenchOnDiskTest {
     private Path directory = Path.of("");
 
     @Test
+    @NeedsCriu
     void aSnapshotHasTheColumnsOfCriu() {
         Programs.criu();
         JsonObject json = bench(
@@ -63,6 +66,7 @@ class BenchOnDiskTest {
 
     /** On a disk, which the folder for temporary files may not be. */
     @Test
+    @NeedsCriu
     void aColdSnapshotIsComparedWithADirectRead() throws IOException {
         Programs.criu();
         Path onDisk = Files.createTempDirectory(Path.of("target").toAbsolutePath(), "images-");
@@ -80,6 +84,7 @@ class BenchOnDiskTest {
     }
 
     @Test
+    @NeedsCriu
     void aSnapshotInMemoryIsNeverCold() {
         Programs.criu();
         Cli bench =
@@ -89,6 +94,7 @@ class BenchOnDiskTest {
     }
 
     @Test
+    @NeedsPodman
     void aContainerHasTheColumnsOfTheOriginalMeasurement() throws IOException {
         Machine.assumeSimulator("a container that reaches a GPU is another's matter");
         Path folder = Files.createDirectory(directory.resolve("container"));
@@ -108,6 +114,7 @@ class BenchOnDiskTest {
     }
 
     @Test
+    @NeedsPodman
     @Timeout(60) // long before it has to be ready
     void aContainerThatEndsIsNotWaitedFor() throws IOException {
         Machine.assumeSimulator("a container that reaches a GPU is another's matter");

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonObject;
 import dev.torpor.contract.Machine;
+import dev.torpor.contract.NeedsPodman;
 import dev.torpor.contract.Programs;
 import dev.torpor.contract.TargetContainer;
 import java.nio.file.Path;
@@ -19,6 +20,7 @@ class PodmanCommandsTest {
     private Path directory;
 
     @Test
+    @NeedsPodman
     void aContainerGoesIntoACheckpointAndBack() {
         Machine.assumeSimulator("a container that reaches a GPU is the kit's matter");
         String arguments = Cli.bare("podman", "run-args").succeeds().out().strip();
@@ -44,6 +46,7 @@ class PodmanCommandsTest {
     }
 
     @Test
+    @NeedsPodman
     void failuresHaveTheirExitCodes() {
         Programs.podman();
         assertThat(torpor("podman", "checkpoint", "nosuch").fails(ExitCode.TOOL).err())

@@ -7,6 +7,7 @@ import com.google.gson.JsonObject;
 import dev.torpor.Shim;
 import dev.torpor.ShimOptions;
 import dev.torpor.contract.Detached;
+import dev.torpor.contract.NeedsCriu;
 import dev.torpor.contract.Programs;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,6 +27,7 @@ class SnapshotCommandTest {
     }
 
     @Test
+    @NeedsCriu
     void aProcessIsSavedShownVerifiedAndLoaded() throws Exception {
         Programs.criu();
         String folder = directory.resolve("saved").toString();
