@@ -4,6 +4,8 @@ import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import dev.torpor.tools.Command;
 import dev.torpor.tools.Command.Ended;
+import dev.torpor.tools.DumpRoot;
+import dev.torpor.tools.ProcFs;
 import dev.torpor.tools.TemporaryFolder;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -24,6 +26,7 @@ import java.util.OptionalLong;
 public final class Criu {
     private static final Duration CHECK_LIMIT = Duration.ofSeconds(30);
     private static final String PID_FILE = "restore.pid";
+    private static final ProcFs PROC = new ProcFs();
 
     private final Path program;
     private final CriuVersion version;
@@ -119,13 +122,16 @@ public final class Criu {
      *
      * @param pid of the process
      * @param images the folder; made if its parent is there. What an earlier dump has left in it is written over.
-     * @throws TorporException {@link Problem#NO_SUCH_PROCESS}; {@link Problem#SNAPSHOT} if the folder cannot be written;
-     *     {@link Problem#TOOL} if CRIU fails, with the first error of its log, {@code dump.log} in the folder, and what to do about it
+     * @throws TorporException {@link Problem#NO_SUCH_PROCESS}; {@link Problem#SNAPSHOT} if the folder cannot be written, or the process is
+     *     process 1, a kernel thread, this process or an ancestor of it; {@link Problem#TOOL} if CRIU fails, with the first error of its log, {@code dump.log} in the folder, and what to do about it
      */
     public CriuStatistics.Dump dump(long pid, Path images, CriuDump options) {
         ProcessHandle process = ProcessHandle.of(pid)
                 .orElseThrow(() -> new TorporException(
                         Problem.NO_SUCH_PROCESS, "There is no process " + pid + ", so CRIU cannot dump it."));
+        DumpRoot.refusal(PROC, pid).ifPresent(sentence -> {
+            throw new TorporException(Problem.SNAPSHOT, sentence);
+        });
         Path folder = made(images);
         try {
             run("dump", folder, options, List.of("--tree", Long.toString(pid)));
@@ -158,9 +164,13 @@ public final class Criu {
         }
         ProcessTree.awaitZombies(folder);
         delete(folder.resolve(PID_FILE)); // CRIU writes a new one, or none
+        long begin = PROC.now();
         try {
             run("restore", folder, options, List.of("--restore-detached", "--pidfile", PID_FILE));
         } catch (CriuTrouble e) {
+            if (madeOf(folder).isEmpty()) {
+                ProcessTree.awaitEndOfRestore(folder, begin);
+            }
             throw new TorporException(
                     Problem.TOOL,
                     "CRIU could not restore what is in " + folder + e.getMessage() + " The images are intact.");
@@ -221,6 +231,21 @@ public final class Criu {
         } catch (IOException | NumberFormatException e) {
             return OptionalLong.empty();
         }
+    }
+
+    /**
+     * The pids of the processes in a folder of images, the root first, as their own pid namespace has them; none if the images cannot be read.
+     */
+    public static List<Long> processesOf(Path images) {
+        return ProcessTree.pids(images);
+    }
+
+    /**
+     * The files that a restore needs beside the images, since the dump has made them for files whose name was gone
+     * ({@link CriuDump#linkRemap}); none if the images cannot be read.
+     */
+    public static List<Path> remappedLinksOf(Path images) {
+        return LinkImages.paths(images);
     }
 
     private static long rootPid(Path folder) {

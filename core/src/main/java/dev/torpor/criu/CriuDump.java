@@ -42,6 +42,11 @@ public final class CriuDump extends CriuOptions<CriuDump> {
         return with("--ghost-limit", Long.toString(bytes));
     }
 
+    /** Whether {@link #linkRemap} was asked for, whichever way. */
+    public boolean remapsLinks() {
+        return told.words().contains("--link-remap");
+    }
+
     /** Whether the processes run on, whichever way that was asked for. */
     public boolean leavesRunning() {
         return told.words().contains("--leave-running") || told.words().contains("-R");

@@ -18,6 +18,12 @@ final class CriuLog {
     private static final Pattern HARMLESS =
             Pattern.compile("rlimit: Can't setup RLIMIT_NOFILE|tun: Unable to create tun");
 
+    /** CRIU's words for a mapping of a file that it does not know: the file's mode, and its name. */
+    private static final Pattern UNKNOWN_MAPPING = Pattern.compile("Unknown \\S+ [0-7]+ \\((.*)\\)");
+
+    /** A restore forks each process with the pid that it had. */
+    private static final Pattern TAKEN_PID = Pattern.compile("Can't fork for \\d+: File exists");
+
     private static final int LONGEST = 400;
 
     /** Parts of CRIU's messages, with what to do. The first that is found counts. */
@@ -25,32 +31,45 @@ final class CriuLog {
             Map.entry(
                     "hsperfdata",
                     "Start the JVM with -XX:+PerfDisableSharedMem: every other JVM deletes this file of one that is gone."),
-            Map.entry("Connected TCP socket", "Ask for tcpEstablished, in the dump and in the restore."),
+            Map.entry("Connected TCP socket", "Ask for --tcp-established, in the dump and in the restore."),
             Map.entry(
                     "Can't get 1:16 opt",
                     "From Linux 6.16 on, CRIU before 4.2 cannot dump TCP sockets: install CRIU 4.2 or later."),
             Map.entry(
                     "is outside of its pid namespace",
                     "Start it with setsid: where the leader of its session is outside, CRIU cannot say which session is its."),
-            Map.entry("--shell-job", "Ask for shellJob, in the dump and in the restore, or start it with setsid."),
+            Map.entry("--shell-job", "Ask for --shell-job, in the dump and in the restore, or start it with setsid."),
             Map.entry(
                     "tty: ",
-                    "It has a terminal: start it without one, or ask for shellJob in the dump and in the restore."),
+                    "It has a terminal: start it without one, or ask for --shell-job in the dump and in the restore."),
             Map.entry(
                     "Can't dump half of stream unix connection",
                     "Close its connections to Unix sockets of other processes before the dump."),
             Map.entry(
-                    "--ext-unix-sk", "Close its connections to Unix sockets of other processes, or ask for extUnixSk."),
-            Map.entry("--file-locks", "Ask for fileLocks, in the dump and in the restore."),
-            Map.entry("link-remap", "Ask for linkRemap."),
+                    "--ext-unix-sk",
+                    "Close its connections to Unix sockets of other processes, or ask for --ext-unix-sk."),
+            Map.entry("--file-locks", "Ask for --file-locks, in the dump and in the restore."),
+            Map.entry(
+                    "Can't link remap to",
+                    "Another dump has left that file: remove it, unless images that CRIU alone has made still need it."),
+            Map.entry(
+                    "link-remap",
+                    "It has a file whose name is gone while other links of it are left, as a POSIX semaphore is: ask for CRIU's"
+                            + " --link-remap (--criu-option=--link-remap)."),
+            Map.entry(
+                    "link_remap.",
+                    "The link that CRIU made at the dump is there for one restore at most: restore a snapshot of Torpor, which"
+                            + " makes it again."),
             Map.entry(
                     "Can't dump ghost file",
-                    "A deleted file that it has open is too large: ask for a higher ghostLimit."),
+                    "A deleted file that it has open is too large: ask for a higher --ghost-limit"
+                            + " (--criu-option=--ghost-limit=BYTES)."),
             Map.entry(
-                    ": File exists",
-                    "Another process has the pid now, or the old one is not gone yet: end it, or wait."),
+                    "io_uring",
+                    "CRIU cannot dump io_uring: start it without, or close its rings before the dump (a Node.js program has"
+                            + " UV_USE_IO_URING=0 for that)."),
             Map.entry("has bad size", "A file that it has open has changed since the dump: put it back as it was."),
-            Map.entry("has bad mode", "Give the file the mode that it had, or ask for skipFileRwxCheck."),
+            Map.entry("has bad mode", "Give the file the mode that it had, or ask for --skip-file-rwx-check."),
             Map.entry(
                     "No such file or directory",
                     "Put back what it had open at the time of the dump, at the same path."),
@@ -94,6 +113,9 @@ final class CriuLog {
         if (!lacking.isEmpty()) {
             return first + ". " + lacking;
         }
+        if (TAKEN_PID.matcher(first).find()) {
+            return first + ". Another process has the pid now, or the old one is not gone yet: end it, or wait.";
+        }
         for (Map.Entry<String, String> advice : ADVICE) {
             if (first.contains(advice.getKey())) {
                 return first + ". " + advice.getValue();
@@ -118,6 +140,8 @@ final class CriuLog {
 
     private static String readable(String line) {
         String printable = line.strip().replaceAll("\\p{Cntrl}", "?").replaceAll("[.:]+$", "");
+        printable =
+                UNKNOWN_MAPPING.matcher(printable).replaceAll("a file of a kind that CRIU cannot dump is mapped ($1)");
         return printable.length() > LONGEST ? printable.substring(0, LONGEST) + "…" : printable;
     }
 }

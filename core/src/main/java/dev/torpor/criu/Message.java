@@ -3,13 +3,14 @@ package dev.torpor.criu;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
 /**
- * A message in protobuf's encoding, as far as Torpor reads it: numbers, and messages in it (protobuf.dev, Encoding). A
+ * A message in protobuf's encoding, as far as Torpor reads it: numbers, texts, and messages in it (protobuf.dev, Encoding). A
  * field that is there twice has its last value.
  */
 final class Message {
@@ -91,6 +92,14 @@ final class Message {
     /** The value of a field; 0 if it is not there. */
     long number(int field) {
         return numbers.getOrDefault(field, 0L);
+    }
+
+    /** The text of a field; empty if it is not there. */
+    String text(int field) {
+        ByteBuffer bytes = contents.get(field);
+        return bytes == null
+                ? ""
+                : StandardCharsets.UTF_8.decode(bytes.duplicate()).toString();
     }
 
     Message message(int field) throws Malformed {

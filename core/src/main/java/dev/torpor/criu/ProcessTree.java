@@ -36,6 +36,11 @@ final class ProcessTree {
         await(pids(images), ProcessTree::isZombie);
     }
 
+    /** Waits until nothing is left of what a restore that failed had begun to make: of a process that is killed, the pid is taken until it is gone. */
+    static void awaitEndOfRestore(Path images, long begin) {
+        await(pids(images), pid -> PROC.startTime(pid) >= begin || isZombie(pid));
+    }
+
     private static void await(List<Long> pids, LongPredicate busy) {
         long deadline = System.nanoTime() + LIMIT.toNanos();
         while (pids.stream().anyMatch(busy::test) && System.nanoTime() < deadline) {
@@ -57,7 +62,7 @@ final class ProcessTree {
     }
 
     /** None where the images cannot be read; CRIU says so in its own words. */
-    private static List<Long> pids(Path images) {
+    static List<Long> pids(Path images) {
         try {
             byte[] tree = Files.readAllBytes(images.resolve("pstree.img"));
             return Message.ofImage(tree, IMG_COMMON_MAGIC, PSTREE_MAGIC).stream()

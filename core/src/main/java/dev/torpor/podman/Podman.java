@@ -14,6 +14,7 @@ import dev.torpor.criu.Criu;
 import dev.torpor.driver.CudaResult;
 import dev.torpor.tools.Command;
 import dev.torpor.tools.Living;
+import dev.torpor.tools.ProcFs;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -30,6 +31,9 @@ import org.jspecify.annotations.Nullable;
  * keep apart.
  */
 public final class Podman {
+    private static final int MOST_LOOKS = 20;
+    private static final ProcFs PROC = new ProcFs();
+
     private final PodmanCommand command;
 
     private Podman(PodmanCommand command) {
@@ -112,17 +116,18 @@ public final class Podman {
      * @param container its name or id
      * @throws TorporException what {@link GpuGroup#suspend} throws, and then nothing has been done; {@link Problem#TOOL} if there is no
      *     such container, it does not run, or podman, its runtime or CRIU fails; {@link Problem#TOOL_MISSING} if there is no CRIU;
-     *     {@link Problem#SNAPSHOT} if the archive cannot be written, or device memory cannot be stored where it is to be
+     *     {@link Problem#SNAPSHOT} if the archive cannot be written, device memory cannot be stored where it is to be, or this process
+     *     is in the container
      */
     public PodmanReport.Checkpoint checkpoint(Cuda cuda, String container, PodmanCheckpoint options) {
         long start = System.nanoTime();
         Criu criu = command.chosenCriu();
         Container found = Container.running(command, container);
         options.checkArchive();
-        List<GpuProcess> awake = gpuProcesses(cuda, found, state -> !state.equals(ProcessState.CHECKPOINTED));
+        checkOutside(found);
+        List<GpuProcess> awake = new ArrayList<>();
         Stores stores = new Stores();
-        options.store().ifPresent(folder -> stores.make(found, folder, awake));
-        List<Report> suspended = suspended(awake, options, stores);
+        List<Report> suspended = suspended(cuda, found, options, stores, awake);
         PodmanStatistics statistics;
         try {
             statistics = command.act(
@@ -142,13 +147,47 @@ public final class Podman {
                 since(start));
     }
 
-    private static List<Report> suspended(List<GpuProcess> awake, PodmanCheckpoint options, Stores stores) {
-        try {
-            return together(awake, group -> group.suspend(process -> stores.on(options.suspend(), process)));
-        } catch (RuntimeException e) {
-            stores.delete(awake);
-            throw e;
+    /** The runtime stops all processes of the container, so this one must not be among them, nor one that it descends from. */
+    private void checkOutside(Container container) {
+        long self = ProcessHandle.current().pid();
+        for (PodmanProcess inside : processes(container)) {
+            if (inside.pid() == self || PROC.isAncestor(inside.pid(), self)) {
+                throw new TorporException(
+                        Problem.SNAPSHOT,
+                        "This process (" + self + ") is in container " + container.name()
+                                + ", and would be stopped with it: checkpoint it from outside. Nothing was touched.");
+            }
         }
+    }
+
+    /**
+     * Suspends the GPU processes, and those that start to use CUDA meanwhile, which CRIU would dump with a live context.
+     *
+     * @param awake gets those that are to be resumed
+     */
+    private List<Report> suspended(
+            Cuda cuda, Container container, PodmanCheckpoint options, Stores stores, List<GpuProcess> awake) {
+        List<Report> reports = new ArrayList<>();
+        for (int look = 0; look < MOST_LOOKS; look++) {
+            List<GpuProcess> found = gpuProcesses(cuda, container, state -> !state.equals(ProcessState.CHECKPOINTED));
+            if (found.isEmpty()) {
+                return reports;
+            }
+            try {
+                options.store().ifPresent(folder -> stores.make(container, folder, found));
+                reports.addAll(together(
+                        found, group -> group.suspend(process -> stores.on(options.suspend(), process))));
+                awake.addAll(found);
+            } catch (RuntimeException e) {
+                stores.delete(found);
+                throw awake.isEmpty() ? e : woken(e, awake, options.resume, stores);
+            }
+        }
+        TorporException failure = new TorporException(
+                Problem.WRONG_STATE,
+                "Container " + container.name() + " starts further processes that use CUDA while it is checkpointed,"
+                        + " after " + MOST_LOOKS + " looks still: checkpoint it when all of them have started.");
+        throw woken(failure, awake, options.resume, stores);
     }
 
     private static List<Report> together(List<GpuProcess> processes, Function<GpuGroup, List<Report>> act) {

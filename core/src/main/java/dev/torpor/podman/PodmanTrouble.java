@@ -45,7 +45,7 @@ final class PodmanTrouble {
     /** After it. */
     String told(String what, Ended ended, Duration limit) {
         String sentence = sentence(what, ended, limit);
-        if (log == null || modified().equals(before)) {
+        if (log == null || !Files.exists(log) || modified().equals(before)) {
             return sentence;
         }
         Optional<String> reason = Criu.explain(log);

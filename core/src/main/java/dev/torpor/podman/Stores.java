@@ -12,9 +12,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** Where processes of a container park, in a volume of it: each has a folder of its own there. */
 final class Stores {
@@ -29,7 +31,7 @@ final class Stores {
      * Makes the folders. By the volume's path on the host, as what is in a container's own root may be links to anywhere.
      *
      * @param volume as the container sees it
-     * @throws TorporException {@link Problem#SNAPSHOT} if it is none, or has something of that name; nothing is left then
+     * @throws TorporException {@link Problem#SNAPSHOT} if it is none, or has something of that name; none of these is left then
      */
     void make(Container container, Path volume, List<GpuProcess> processes) {
         Path source = container.mounts().get(volume.toString());
@@ -40,6 +42,7 @@ final class Stores {
                             + container.mounts().keySet()
                             + "): name one of these, or mount one when the container is started. No process was touched.");
         }
+        List<Long> now = new ArrayList<>();
         for (GpuProcess process : processes) {
             if (process.shim().isEmpty()) {
                 continue; // the driver alone keeps its memory
@@ -49,8 +52,9 @@ final class Stores {
             try {
                 OwnedFolder.make(source.resolve(name), PROC.user(process.pid()));
                 made.put(process.pid(), new Store(source.resolve(name), volume.resolve(name)));
+                now.add(process.pid());
             } catch (IOException e) {
-                made.values().forEach(store -> delete(store.here)); // nothing is in them yet
+                now.forEach(pid -> delete(Objects.requireNonNull(made.remove(pid)).here)); // nothing is in them yet
                 throw new TorporException(
                         Problem.SNAPSHOT,
                         source.resolve(name) + " cannot be made (" + e

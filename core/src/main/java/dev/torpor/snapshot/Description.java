@@ -26,17 +26,27 @@ final class Description {
     private static final String SHIM_FOLDER = "TORPOR_DIR";
 
     private final Cuda cuda;
-    private final Tree tree;
     private final boolean parking;
     private final Map<Long, ProcessState> states = new HashMap<>();
     private final Map<Long, ShimStatus> shims = new HashMap<>();
+    private final Map<Long, Map<GpuUuid, Long>> held = new LinkedHashMap<>();
 
-    Description(Cuda cuda, Tree tree, boolean parking) {
+    Description(Cuda cuda, boolean parking) {
         this.cuda = cuda;
-        this.tree = tree;
         this.parking = parking;
-        for (GpuProcess process : tree.gpu()) {
-            states.put(process.pid(), process.state());
+    }
+
+    /**
+     * Looks at processes that have not been touched yet.
+     *
+     * @throws TorporException {@link Problem#WRONG_STATE} if one of them is not in a state from which it can be saved
+     */
+    void include(List<GpuProcess> processes) {
+        for (GpuProcess process : processes) {
+            ProcessState state = process.state();
+            checkState(process, state);
+            states.put(process.pid(), state);
+            held.put(process.pid(), process.deviceMemory());
             if (parking) {
                 status(process).ifPresent(status -> shims.put(process.pid(), status));
             }
@@ -67,13 +77,13 @@ final class Description {
      * Bytes that the snapshot will have at most: what is not used of its memory CRIU leaves out. The host memory that a shim keeps for
      * the next park is given up before.
      */
-    long bytes() {
+    long bytes(Tree tree) {
         long sum = 0;
         for (long pid : tree.pids()) {
             sum += Host.PROC.ownBytes(pid);
         }
         for (GpuProcess process : tree.gpu()) {
-            sum += held(process.deviceMemory());
+            sum += heldBy(process);
             sum -= stores(process) ? arenaBytes(process) : 0;
         }
         return sum;
@@ -84,11 +94,12 @@ final class Description {
         return status == null ? 0 : status.arenaBytes();
     }
 
-    private static long held(Map<GpuUuid, Long> memory) {
+    private long heldBy(GpuProcess process) {
+        Map<GpuUuid, Long> memory = held.getOrDefault(process.pid(), Map.of());
         return memory.values().stream().mapToLong(Long::longValue).sum();
     }
 
-    Manifest manifest(Folder folder) {
+    Manifest manifest(Tree tree, Folder folder) {
         return new Manifest(
                 Manifest.FORMAT,
                 Instant.now().toString(),
@@ -97,7 +108,7 @@ final class Description {
                 Host.kernel(),
                 Host.driver(cuda, tree.gpu().get(0).pid()),
                 gpus(),
-                members(folder),
+                members(tree, folder),
                 List.of(),
                 Map.of());
     }
@@ -105,9 +116,7 @@ final class Description {
     /** What is parked already may be any GPU's; where there are several, only the driver can say whether it has room. */
     private List<Gpu> gpus() {
         Map<GpuUuid, Long> sums = new LinkedHashMap<>();
-        for (GpuProcess process : tree.gpu()) {
-            process.deviceMemory().forEach((uuid, bytes) -> sums.merge(uuid, bytes, Long::sum));
-        }
+        held.values().forEach(memory -> memory.forEach((uuid, bytes) -> sums.merge(uuid, bytes, Long::sum)));
         List<Gpu> gpus = new ArrayList<>();
         for (GpuDevice device : cuda.devices()) {
             if (sums.containsKey(device.uuid())) {
@@ -117,7 +126,7 @@ final class Description {
         return gpus;
     }
 
-    private List<Member> members(Folder folder) {
+    private List<Member> members(Tree tree, Folder folder) {
         Map<Long, GpuProcess> gpu = new HashMap<>();
         tree.gpu().forEach(process -> gpu.put(process.pid(), process));
         List<Member> members = new ArrayList<>();
@@ -149,17 +158,13 @@ final class Description {
         return folder.path().relativize(file).toString();
     }
 
-    /** @throws TorporException {@link Problem#WRONG_STATE} if one of them is not in a state from which it can be saved */
-    void checkStates() {
-        for (GpuProcess process : tree.gpu()) {
-            ProcessState state = stateBefore(process);
-            if (!List.of(ProcessState.RUNNING, ProcessState.PARKED, ProcessState.CHECKPOINTED)
-                    .contains(state)) {
-                throw new TorporException(
-                        Problem.WRONG_STATE,
-                        "Process " + process.pid() + " is " + state
-                                + ", and a save begins with one that is running, parked or checkpointed: resume it first.");
-            }
+    private static void checkState(GpuProcess process, ProcessState state) {
+        if (!List.of(ProcessState.RUNNING, ProcessState.PARKED, ProcessState.CHECKPOINTED)
+                .contains(state)) {
+            throw new TorporException(
+                    Problem.WRONG_STATE,
+                    "Process " + process.pid() + " is " + state
+                            + ", and a save begins with one that is running, parked or checkpointed: resume it first.");
         }
     }
 }

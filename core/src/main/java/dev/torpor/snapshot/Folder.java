@@ -20,6 +20,7 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
@@ -34,6 +35,7 @@ record Folder(Path path) {
     private static final String PARTIAL = MANIFEST + ".partial";
     private static final String IMAGES = "criu";
     private static final String DEVICE_MEMORY = "device-memory";
+    private static final String LINKS = "links";
     private static final String LOCK = "lock";
     /** Real paths. Closing a file gives up all locks that this process has on it, so whoever comes second may not even open it. */
     private static final Set<Path> BUSY = ConcurrentHashMap.newKeySet();
@@ -75,7 +77,7 @@ record Folder(Path path) {
 
     /** Where a process stores its memory: a folder that belongs to its user, as the process makes the files itself. */
     Path deviceMemory(long pid, long user) {
-        Path folder = path.resolve(DEVICE_MEMORY + "-" + pid);
+        Path folder = deviceMemory(pid);
         try {
             if (!Files.isDirectory(folder)) {
                 OwnedFolder.make(folder, user);
@@ -97,17 +99,20 @@ record Folder(Path path) {
                 .toList();
     }
 
+    /** Where a process has stored its memory, if it has. */
+    Path deviceMemory(long pid) {
+        return path.resolve(DEVICE_MEMORY + "-" + pid);
+    }
+
     /** The files with device memory; a process that had nothing to park has made none. */
-    List<String> stored(Manifest manifest) {
-        return manifest.processes().stream()
-                .map(Manifest.Member::deviceMemory)
-                .filter(within -> !within.isEmpty())
-                .flatMap(within -> names(within).stream())
+    List<String> stored(List<Long> pids) {
+        return pids.stream()
+                .flatMap(pid -> names(DEVICE_MEMORY + "-" + pid).stream())
                 .toList();
     }
 
-    long storedBytes(Manifest manifest) {
-        return bytes(stored(manifest));
+    long storedBytes(List<Long> pids) {
+        return bytes(stored(pids));
     }
 
     private long bytes(List<String> names) {
@@ -119,6 +124,25 @@ record Folder(Path path) {
     /** What is in it, by its name within. */
     Path file(String name) {
         return path.resolve(name);
+    }
+
+    /** Where copies of {@link RemappedLinks} are, if there are any. */
+    Path links() {
+        return path.resolve(LINKS);
+    }
+
+    /** An empty one. */
+    void makeLinks() {
+        try {
+            if (Files.exists(links())) {
+                TemporaryFolder.deleteAll(links());
+            }
+            Files.createDirectory(links(), PosixFilePermissions.asFileAttribute(mode("rwx------")));
+        } catch (IOException e) {
+            throw new TorporException(
+                    Problem.SNAPSHOT,
+                    "The folder " + links() + " cannot be made (" + e + "): make room, or name another.");
+        }
     }
 
     Path manifest() {
@@ -292,6 +316,25 @@ record Folder(Path path) {
         } catch (IOException e) {
             return; // closed all the same
         }
+    }
+
+    /**
+     * Moves CRIU's log of a dump that failed out of the folder, which is about to go: beside it, in place of the one of an earlier failure.
+     *
+     * @return where the log is now; empty if there is none, or it cannot be moved
+     */
+    Optional<Path> keepLog() {
+        Path kept = path.resolveSibling(path.getFileName() + ".dump.log");
+        try {
+            return Optional.of(Files.move(log(), kept, StandardCopyOption.ATOMIC_MOVE));
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** CRIU's, of a dump. */
+    Path log() {
+        return images().resolve("dump.log");
     }
 
     void delete() {

@@ -5,9 +5,11 @@ import dev.torpor.GpuGroup;
 import dev.torpor.GpuProcess;
 import dev.torpor.Problem;
 import dev.torpor.Report;
+import dev.torpor.Resume;
 import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
 import dev.torpor.snapshot.Manifest.Member;
+import dev.torpor.tools.ProcessIdentity;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,12 +44,18 @@ final class Loading {
     SnapshotReport run() {
         return folder.alone(() -> {
             check();
+            LinkCopies links = LinkCopies.in(folder);
+            notes.addAll(links.putBack());
+            long begin = Host.PROC.now();
+            List<ProcessIdentity> made = List.of();
             try {
                 criu.restore(folder.images(), options.restore());
+                made = made(begin);
                 timeline.end("restore", OptionalLong.of(imageBytes()));
                 return report(resumed());
             } catch (RuntimeException e) {
-                throw killed(e);
+                links.remove();
+                throw killed(e, made.isEmpty() ? made(begin) : made);
             }
         });
     }
@@ -94,23 +102,19 @@ final class Loading {
             }
         }
         List<Report> reports = GpuGroup.of(processes)
-                .resume(process -> Waking.resume(folder, manifest, process)
-                        .onto(options.deviceMap())
-                        .checkDeviceMemory(options.checkMemory()));
-        timeline.end("resume", OptionalLong.of(folder.storedBytes(manifest)));
+                .resume(process ->
+                        resume(process.pid()).onto(options.deviceMap()).checkDeviceMemory(options.checkMemory()));
+        timeline.end("resume", OptionalLong.of(folder.storedBytes(pids())));
         return reports;
     }
 
-    /** Where CRIU has made none, their pids are free, or others' who came first. */
-    private RuntimeException killed(RuntimeException failure) {
+    private RuntimeException killed(RuntimeException failure, List<ProcessIdentity> made) {
         if (Criu.madeOf(folder.images()).isEmpty()) {
             return failure;
         }
         long deadline = System.nanoTime() + GONE_LIMIT.toNanos();
-        for (Member member : manifest.processes()) {
-            ProcessHandle.of(member.pid()).ifPresent(ProcessHandle::destroyForcibly);
-        }
-        while (manifest.processes().stream().anyMatch(Loading::isThere) && System.nanoTime() < deadline) {
+        made.forEach(ProcessIdentity::kill);
+        while (made.stream().anyMatch(Loading::isThere) && System.nanoTime() < deadline) {
             LockSupport.parkNanos(POLL.toNanos());
         }
         return new TorporException(
@@ -119,19 +123,47 @@ final class Loading {
                         + folder.path() + " is intact.");
     }
 
-    private static boolean isThere(Member member) {
-        return Files.exists(Path.of("/proc", Long.toString(member.pid())));
+    /**
+     * The processes that CRIU has made, looked up at once, before other processes can take the pids of some that have ended. What was started
+     * before the restore began is none of them.
+     */
+    private List<ProcessIdentity> made(long begin) {
+        return ProcessIdentity.allOf(pids()).stream()
+                .filter(process -> process.startTime() >= begin)
+                .toList();
+    }
+
+    /** Also as a zombie, which has the pid until its parent has waited for it. */
+    private static boolean isThere(ProcessIdentity killed) {
+        return killed.isAlive() || (ProcessIdentity.of(killed.pid()).isEmpty() && hasEntry(killed.pid()));
+    }
+
+    private static boolean hasEntry(long pid) {
+        return Files.exists(Path.of("/proc", Long.toString(pid)));
+    }
+
+    private Resume resume(long pid) {
+        for (Member member : manifest.processes()) {
+            if (member.pid() == pid && !member.deviceMemory().isEmpty()) {
+                return Resume.defaults().storedAt(folder.file(member.deviceMemory()));
+            }
+        }
+        return Resume.defaults();
+    }
+
+    private List<Long> pids() {
+        return manifest.processes().stream().map(Member::pid).toList();
     }
 
     private long imageBytes() {
-        return manifest.bytes() - folder.storedBytes(manifest);
+        return manifest.bytes() - folder.storedBytes(pids());
     }
 
     private SnapshotReport report(List<Report> reports) {
         return new SnapshotReport(
                 "load",
                 folder.path(),
-                manifest.processes().stream().map(Member::pid).toList(),
+                pids(),
                 timeline.phases(),
                 reports,
                 manifest.bytes(),

@@ -1,5 +1,6 @@
 package dev.torpor.snapshot;
 
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -99,6 +100,16 @@ public record Manifest(
     /** Bytes of all its files; 0 unless sealed. */
     public long bytes() {
         return files.stream().mapToLong(StoredFile::bytes).sum();
+    }
+
+    /** With these processes; what is not known of one is empty. */
+    Manifest withProcesses(List<Long> pids) {
+        Map<Long, Member> known = new HashMap<>();
+        processes.forEach(member -> known.put(member.pid(), member));
+        List<Member> members = pids.stream()
+                .map(pid -> known.getOrDefault(pid, new Member(pid, "", false, "", "", "", "", -1, "")))
+                .toList();
+        return new Manifest(format, created, sealed, simulated, kernel, driver, gpus, members, files, milliseconds);
     }
 
     Manifest sealedWith(List<StoredFile> all, Map<String, Double> times) {

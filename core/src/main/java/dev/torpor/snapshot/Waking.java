@@ -5,7 +5,6 @@ import dev.torpor.GpuProcess;
 import dev.torpor.ProcessState;
 import dev.torpor.Resume;
 import dev.torpor.TorporException;
-import dev.torpor.snapshot.Manifest.Member;
 import dev.torpor.tools.Living;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,20 +14,20 @@ final class Waking {
     private Waking() {}
 
     /** Whatever the states in which they are now; one that is there already stays, and one that has ended is left out. */
-    static void all(List<GpuProcess> processes, Description before, Folder folder, Manifest manifest) {
+    static void all(List<GpuProcess> processes, Description before, Folder folder) {
         List<GpuProcess> there = Living.of(processes);
         try {
-            wake(there, before, folder, manifest);
+            wake(there, before, folder);
         } catch (TorporException e) {
             List<GpuProcess> left = Living.of(there);
             if (left.size() == there.size()) {
                 throw e;
             }
-            all(left, before, folder, manifest); // one that has ended meanwhile was in their way
+            all(left, before, folder); // one that has ended meanwhile was in their way
         }
     }
 
-    private static void wake(List<GpuProcess> processes, Description before, Folder folder, Manifest manifest) {
+    private static void wake(List<GpuProcess> processes, Description before, Folder folder) {
         List<GpuProcess> ran = new ArrayList<>();
         for (GpuProcess process : processes) {
             ProcessState was = before.stateBefore(process);
@@ -44,16 +43,10 @@ final class Waking {
             }
         }
         if (!ran.isEmpty()) {
-            GpuGroup.of(ran).resume(process -> resume(folder, manifest, process));
+            GpuGroup.of(ran)
+                    .resume(process -> before.stores(process)
+                            ? Resume.defaults().storedAt(folder.deviceMemory(process.pid()))
+                            : Resume.defaults());
         }
-    }
-
-    static Resume resume(Folder folder, Manifest manifest, GpuProcess process) {
-        for (Member member : manifest.processes()) {
-            if (member.pid() == process.pid() && !member.deviceMemory().isEmpty()) {
-                return Resume.defaults().storedAt(folder.file(member.deviceMemory()));
-            }
-        }
-        return Resume.defaults();
     }
 }

@@ -2,6 +2,7 @@ package dev.torpor.tools;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -16,6 +17,9 @@ import org.jspecify.annotations.Nullable;
 public final class ProcFs {
     private static final int PAGE_BYTES = 4096; // x86-64
     private static final int STATE = 0; // fields of /proc/PID/stat, counted from behind the command
+    private static final int PARENT = 1;
+    private static final int FLAGS = 6;
+    private static final long KERNEL_THREAD = 0x0020_0000; // PF_KTHREAD, include/linux/sched.h
     private static final int START_TIME = 19;
     private static final long SIGKILL = 1L << 8; // signal 9, in a set that begins with signal 1
     private static final int BUFFER_BYTES = 4096;
@@ -62,6 +66,37 @@ public final class ProcFs {
         }
         int end = cgroups.indexOf('\n', at);
         return cgroups.substring(at + ":freezer:".length(), end < 0 ? cgroups.length() : end);
+    }
+
+    /** The pid of the parent; 0 if it has none here, or it cannot be read. */
+    public long parent(long pid) {
+        String[] fields = stat(pid);
+        return fields == null ? 0 : Long.parseLong(fields[PARENT]);
+    }
+
+    /** Whether one process is an ancestor of another one. */
+    public boolean isAncestor(long ancestor, long pid) {
+        long at = parent(pid);
+        while (at > 0 && at != ancestor) {
+            at = parent(at);
+        }
+        return at > 0;
+    }
+
+    /** Whether it has no program of its own, but runs in the kernel. */
+    public boolean isKernelThread(long pid) {
+        String[] fields = stat(pid);
+        return fields != null && (Long.parseLong(fields[FLAGS]) & KERNEL_THREAD) != 0;
+    }
+
+    /** Since the host's boot, in the clock ticks of {@link #startTime}; 0 if it cannot be read. */
+    public long now() {
+        String uptime = readFile(Path.of(root, "uptime")); // seconds with two decimals
+        return uptime == null
+                ? 0
+                : new BigDecimal(uptime.substring(0, uptime.indexOf(' ')))
+                        .movePointRight(2)
+                        .longValue();
     }
 
     /** Whether it has ended or is about to: it was sent SIGKILL, or has given its memory back. A large one takes seconds for that. */

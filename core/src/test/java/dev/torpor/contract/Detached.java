@@ -67,6 +67,23 @@ public final class Detached implements AutoCloseable {
         return start(folder, "sleep 600 | \"$@\" >/dev/null & exec \"$@\"", environment, options);
     }
 
+    /** Starts one that has a file open whose name is gone while another link of it is left. */
+    public static Detached startWithLostName(Path folder, Map<String, String> environment, String... options) {
+        String name = "'" + folder.resolve("lost") + "'";
+        return start(
+                folder,
+                "exec 4<>" + name + "; echo lost >&4; ln " + name + " " + name + ".2; rm " + name + "; exec \"$@\"",
+                environment,
+                options);
+    }
+
+    /** Starts one with a child that becomes another of its kind when there is a file {@code go}, and tells into {@code go.ready}. */
+    public static Detached startWithLateChild(
+            Path folder, Map<String, String> environment, Path go, String... options) {
+        String late = "(while [ ! -e '" + go + "' ]; do sleep 0.02; done; sleep 600 | \"$@\" > '" + go + ".ready') & ";
+        return start(folder, late + "exec \"$@\"", environment, options);
+    }
+
     /** Starts one as a child of somebody who never waits for it. */
     public static Detached startUnawaited(Path folder, Map<String, String> environment, String... options) {
         return start(folder, "setsid \"$@\" <&3 & exec sleep 600", environment, options);

@@ -2,6 +2,7 @@ package dev.torpor.contract;
 
 import static dev.torpor.Failures.names;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.torpor.DeviceMap;
@@ -12,6 +13,8 @@ import dev.torpor.Problem;
 import dev.torpor.ProcessState;
 import dev.torpor.Shim;
 import dev.torpor.Suspend;
+import dev.torpor.criu.Criu;
+import dev.torpor.criu.CriuDump;
 import dev.torpor.snapshot.Load;
 import dev.torpor.snapshot.Manifest;
 import dev.torpor.snapshot.Manifest.Member;
@@ -22,6 +25,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -192,6 +196,91 @@ public abstract class SnapshotContract extends SnapshotTests {
                     .containsExactlyInAnyOrder("manifest.json", "lock", "criu", "device-memory-" + target.pid());
             target.assertMemoryIntact();
         }
+    }
+
+    @Test
+    void whatMustNotBeStoppedIsRefusedBeforeAnythingIsTouched() {
+        long parent = ProcessHandle.current().parent().orElseThrow().pid();
+        for (long pid : List.of(1L, ProcessHandle.current().pid(), parent)) {
+            assertThat(failure(
+                            Problem.SNAPSHOT,
+                            () -> Snapshot.save(
+                                    cuda, pid, folder(), Save.defaults().with(criu))))
+                    .hasMessageStartingWith("Process " + pid)
+                    .hasMessageEndingWith("Nothing was touched.");
+            assertThat(folder()).doesNotExist();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aFileThatHasLostItsNameComesBackAsOftenAsOneLikes(boolean leftRunning) {
+        try (Detached target = Detached.startWithLostName(directory, shim(), "--memory", SIZE)) {
+            Save options = Save.defaults().criu(CriuDump.defaults().linkRemap());
+            if (leftRunning) {
+                Snapshot.save(
+                        cuda,
+                        target.root(),
+                        directory.resolve("first"),
+                        options.leaveRunning().with(criu));
+                target.assertMemoryIntact();
+            }
+            save(target, options);
+            for (int round = 0; round < 2; round++) {
+                load();
+                target.assertMemoryIntact();
+                target.quit();
+            }
+            if (leftRunning) {
+                Snapshot.open(directory.resolve("first"))
+                        .load(cuda, Load.defaults().with(criu));
+                target.assertMemoryIntact();
+            }
+            assertThat(directory.toFile().list((where, name) -> name.startsWith("link_remap")))
+                    .isEmpty();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void whatStartsToUseCudaWhileItsTreeIsSuspendedIsSavedToo(boolean shim) throws Exception {
+        Path go = directory.resolve("go");
+        try (Detached target = Detached.startWithLateChild(directory, shim ? shim() : Map.of(), go, "--memory", SIZE)) {
+            target.ask("spin 3000"); // for which the lock waits
+            CompletableFuture<SnapshotReport> saving =
+                    CompletableFuture.supplyAsync(() -> save(target, Save.defaults()));
+            await().until(() -> Files.exists(folder()));
+            Files.createFile(go);
+            saving.get(120, TimeUnit.SECONDS);
+            assertBothCameBack(target);
+        }
+    }
+
+    /** It is looked for once more when CRIU has the processes stopped. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void whatStartsToUseCudaAfterTheLastLookIsSavedToo(boolean shim) throws Exception {
+        Path go = directory.resolve("go");
+        try (Detached target = Detached.startWithLateChild(directory, shim ? shim() : Map.of(), go, "--memory", SIZE)) {
+            Criu late = criuThat(
+                    ": > '" + go + "'; while ! grep -q READY '" + go + ".ready'; do sleep 0.02; done; REAL; exit $?");
+            save(target, Save.defaults(), late);
+            assertBothCameBack(target);
+        }
+    }
+
+    private void assertBothCameBack(Detached target) {
+        List<Long> gpu = Snapshot.open(folder()).manifest().processes().stream()
+                .filter(Member::gpu)
+                .map(Member::pid)
+                .toList();
+        load();
+        target.assertMemoryIntact();
+        for (long pid : gpu) {
+            assertThat(cuda.process(pid).state()).isEqualTo(ProcessState.RUNNING);
+        }
+        assertThat(gpu).hasSize(2).contains(target.pid());
+        ProcessHandle.of(target.pid()).orElseThrow().descendants().forEach(ProcessHandle::destroy);
     }
 
     @Test

@@ -40,22 +40,25 @@ class CriuLogTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "inet: Connected TCP socket, consider using --tcp-established option. | tcpEstablished",
+                "inet: Connected TCP socket, consider using --tcp-established option. | --tcp-established, in the dump",
                 "sockets: Can't get 1:16 opt: Operation not supported | CRIU 4.2",
                 "Locking network failed: iptables-restore returned -1. This may be connected to disabled CONFIG_NETFILTER_XTABLES | network-lock skip",
                 "A session leader of 2(2) is outside of its pid namespace | setsid",
-                "The root process 4711 is not a session leader. Consider using --shell-job option | shellJob",
-                "tty: Found slave peer index 0 without correspond master peer | shellJob",
-                "unix: External socket is used. Consider using --ext-unix-sk option. | extUnixSk",
+                "The root process 4711 is not a session leader. Consider using --shell-job option | Ask for --shell-job",
+                "tty: Found slave peer index 0 without correspond master peer | ask for --shell-job",
+                "unix: External socket is used. Consider using --ext-unix-sk option. | ask for --ext-unix-sk",
                 "unix: Can't dump half of stream unix connection. name: /x.sock; peer name: (null) | before the dump",
-                "Some file locks are hold by dumping tasks! You can try --file-locks to dump them. | fileLocks",
-                "Can't create link remap for /x. Use link-remap option. | linkRemap",
-                "Can't dump ghost file /x of 3002368 size, increase limit | ghostLimit",
+                "Some file locks are hold by dumping tasks! You can try --file-locks to dump them. | Ask for --file-locks",
+                "Can't create link remap for /x. Use link-remap option. | --criu-option=--link-remap",
+                "Can't dump ghost file /x of 3002368 size, increase limit | --criu-option=--ghost-limit",
                 "Can't fork for 4711: File exists | has the pid",
                 "File tmp/grow has bad size 5 (expect 2) | has changed",
-                "File tmp/grow has bad mode 0100755 (expect 0100644) | skipFileRwxCheck",
+                "File tmp/grow has bad mode 0100755 (expect 0100644) | --skip-file-rwx-check",
                 "Can't open file tmp/grow on restore: No such file or directory | at the same path",
                 "Can't open file tmp/hsperfdata_root/4711 on restore: No such file or directory | PerfDisableSharedMem",
+                "Can't link remap to /dev/shm/link_remap.3: File exists | Another dump has left that file",
+                "Can't link dev/shm/link_remap.22 -> dev/shm/sem.x: No such file or directory | for one restore at most",
+                "Can't link dev/shm/link_remap.22 -> dev/shm/sem.x: File exists | for one restore at most",
                 "vdso: Unexpected rt vDSO area bounds | CRIU 4.1",
                 "Unable to detach from 999999: No such process | may not trace",
             })
@@ -65,6 +68,27 @@ class CriuLogTest {
                     .startsWith(error.replaceAll("\\.$", "") + ". ")
                     .contains(advice)
                     .endsWith(".");
+        }
+    }
+
+    /** Seen with CRIU 4.2.1 and a process that has an io_uring. */
+    @Test
+    void criusSlangIsNotHandedOn() {
+        String sentence = sentence("Error (criu/proc_parse.c:116): Unknown shit 600 (anon_inode:[io_uring])\n");
+
+        assertThat(sentence)
+                .startsWith("a file of a kind that CRIU cannot dump is mapped (anon_inode:[io_uring]). ")
+                .doesNotContain("shit");
+        if (Capabilities.lacking().isEmpty()) {
+            assertThat(sentence).contains("CRIU cannot dump io_uring");
+        }
+    }
+
+    @Test
+    void onlyAForkTellsOfATakenPid() {
+        if (Capabilities.lacking().isEmpty()) {
+            assertThat(sentence("Error (criu/x.c:1): Can't make /tmp/x: File exists\n"))
+                    .isEqualTo("Can't make /tmp/x: File exists.");
         }
     }
 

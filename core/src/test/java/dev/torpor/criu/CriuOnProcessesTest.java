@@ -184,7 +184,7 @@ class CriuOnProcessesTest {
 
         assertThat(e)
                 .hasMessageContaining("is not a session leader")
-                .hasMessageContaining("Ask for shellJob")
+                .hasMessageContaining("sk for --shell-job")
                 .hasMessageEndingWith("Process " + pid + " is still there.");
         criu().dump(pid, images, CriuDump.defaults().shellJob());
         assertThat(restore(images, CriuRestore.defaults().shellJob()).pid()).isEqualTo(pid);
@@ -209,10 +209,35 @@ class CriuOnProcessesTest {
         Files.writeString(log, "two\n");
         Files.setPosixFilePermissions(log, PosixFilePermissions.fromString("rw-------"));
         assertThat(Failures.failure(Problem.TOOL, () -> restore(images, CriuRestore.defaults())))
-                .hasMessageContaining("ask for skipFileRwxCheck");
+                .hasMessageContaining("ask for --skip-file-rwx-check");
 
         assertThat(restore(images, CriuRestore.defaults().skipFileRwxCheck()).pid())
                 .isEqualTo(pid);
+    }
+
+    @Test
+    void aFileThatHasLostItsNameAndHasAnotherNeedsLinkRemap() throws IOException {
+        Path gone = directory.resolve("gone");
+        long pid = start(
+                "/bin/sh",
+                "-c",
+                "exec 3> \"$1\"; echo one >&3; ln \"$1\" \"$1.2\"; rm \"$1\"; exec sleep 600",
+                "sh",
+                gone.toString());
+        await().until(() -> command(pid).startsWith("sleep"));
+        Path images = directory.resolve("images");
+
+        assertThat(Failures.failure(Problem.TOOL, () -> criu().dump(pid, images, CriuDump.defaults())))
+                .hasMessageContaining("--criu-option=--link-remap");
+        criu().dump(pid, images, CriuDump.defaults().linkRemap());
+        assertThat(Criu.processesOf(images)).containsExactly(pid);
+        assertThat(Criu.remappedLinksOf(images))
+                .singleElement()
+                .satisfies(link -> assertThat(link).hasParent(directory).hasContent("one"));
+
+        restore(images, CriuRestore.defaults());
+        assertThat(Failures.failure(Problem.TOOL, () -> restore(images, CriuRestore.defaults())))
+                .hasMessageContaining("Another process has the pid now");
     }
 
     @Test
@@ -222,7 +247,7 @@ class CriuOnProcessesTest {
         Path images = directory.resolve("images");
 
         assertThat(Failures.failure(Problem.TOOL, () -> criu().dump(pid, images, CriuDump.defaults())))
-                .hasMessageContaining("Ask for fileLocks");
+                .hasMessageContaining("Ask for --file-locks");
         criu().dump(pid, images, CriuDump.defaults().fileLocks());
         restore(images, CriuRestore.defaults().fileLocks());
     }
@@ -255,7 +280,7 @@ class CriuOnProcessesTest {
         Path images = directory.resolve("images");
 
         assertThat(Failures.failure(Problem.TOOL, () -> criu().dump(pid, images, CriuDump.defaults())))
-                .hasMessageContaining("Ask for tcpEstablished");
+                .hasMessageContaining("Ask for --tcp-established");
         criu().dump(pid, images, CriuDump.defaults().tcpEstablished());
         int before = count();
         restore(images, CriuRestore.defaults().tcpEstablished());

@@ -12,7 +12,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -21,10 +23,19 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What {@link Criu} makes of a program that looks like CRIU. */
 class CriuTest {
-    private static final long SELF = ProcessHandle.current().pid();
-
     @TempDir
-    private Path directory;
+    private Path directory = Path.of("");
+
+    private final Process target;
+
+    CriuTest() throws IOException {
+        target = new ProcessBuilder("sleep", "600").start();
+    }
+
+    @AfterEach
+    void end() {
+        target.destroy();
+    }
 
     private Path program(String script) throws IOException {
         Path file = directory.resolve("criu");
@@ -76,7 +87,7 @@ class CriuTest {
         Criu criu = criu("4.2", "echo \"$CRIU_LIBS_DIR\" > folder; echo \"$7\" > flag; ls -A \"$7\" > found; exit 1");
         Path images = Files.createDirectory(directory.resolve("images"));
 
-        Failures.failure(Problem.TOOL, () -> criu.dump(SELF, images, CriuDump.defaults()));
+        Failures.failure(Problem.TOOL, () -> criu.dump(target.pid(), images, CriuDump.defaults()));
 
         String folder = Files.readString(images.resolve("folder"));
         assertThat(images.resolve("flag")).hasContent(folder);
@@ -133,12 +144,14 @@ class CriuTest {
         Path images = directory.resolve("images");
 
         TorporException e = Failures.failure(
-                Problem.TOOL, () -> criu.dump(SELF, images, CriuDump.defaults().limit(Duration.ofMillis(1500))));
+                Problem.TOOL,
+                () -> criu.dump(target.pid(), images, CriuDump.defaults().limit(Duration.ofMillis(1500))));
 
         assertThat(e)
-                .hasMessage("CRIU could not dump process " + SELF + " within 1.5 s, and was killed: give it more time,"
+                .hasMessage("CRIU could not dump process " + target.pid()
+                        + " within 1.5 s, and was killed: give it more time,"
                         + " or let Criu.breakpoints(false) tell it that hardware breakpoints do not work here, without"
-                        + " which it hangs. Process " + SELF + " is still there.");
+                        + " which it hangs. Process " + target.pid() + " is still there.");
         long child = Long.parseLong(Files.readString(images.resolve("child")).strip());
         await().until(() -> ProcessHandle.of(child).isEmpty());
     }
@@ -160,8 +173,8 @@ class CriuTest {
         Path images = Files.createDirectory(directory.resolve("images"));
         Files.writeString(images.resolve("dump.log"), "Error (criu/a.c:1): of before\n");
 
-        assertThat(Failures.failure(Problem.TOOL, () -> criu.dump(SELF, images, CriuDump.defaults())))
-                .hasMessageStartingWith("CRIU could not dump process " + SELF + ": criu: out of luck. ");
+        assertThat(Failures.failure(Problem.TOOL, () -> criu.dump(target.pid(), images, CriuDump.defaults())))
+                .hasMessageStartingWith("CRIU could not dump process " + target.pid() + ": criu: out of luck. ");
     }
 
     @Test
@@ -170,10 +183,25 @@ class CriuTest {
         Path nowhere = directory.resolve("none/none");
 
         Failures.failure(Problem.NO_SUCH_PROCESS, () -> criu.dump(Integer.MAX_VALUE, directory, CriuDump.defaults()));
-        assertThat(Failures.failure(Problem.SNAPSHOT, () -> criu.dump(SELF, nowhere, CriuDump.defaults())))
+        assertThat(Failures.failure(Problem.SNAPSHOT, () -> criu.dump(target.pid(), nowhere, CriuDump.defaults())))
                 .hasMessageContaining("The folder " + nowhere + " cannot be made");
         assertThat(Failures.failure(Problem.SNAPSHOT, () -> criu.restore(nowhere, CriuRestore.defaults())))
                 .hasMessageContaining("There is no folder " + nowhere);
+    }
+
+    @Test
+    void whatMustNotBeStoppedIsNotGivenToCriu() throws IOException {
+        Criu criu = criu("4.2", "echo $1 >> " + directory.resolve("was-run") + "; exit 1");
+        Path images = directory.resolve("images");
+        long parent = ProcessHandle.current().parent().orElseThrow().pid();
+
+        for (long pid : List.of(1L, ProcessHandle.current().pid(), parent)) {
+            assertThat(Failures.failure(Problem.SNAPSHOT, () -> criu.dump(pid, images, CriuDump.defaults())))
+                    .hasMessageStartingWith("Process " + pid)
+                    .hasMessageEndingWith("Nothing was touched.");
+        }
+        assertThat(images).doesNotExist();
+        assertThat(directory.resolve("was-run")).doesNotExist();
     }
 
     @Test

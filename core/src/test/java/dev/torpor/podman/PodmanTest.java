@@ -165,6 +165,24 @@ class PodmanTest {
     }
 
     @Test
+    void aLogThatIsGoneIsNotNamed() throws IOException {
+        Path log = directory.resolve("dump.log");
+        Files.writeString(log, "Error (criu/a.c:1): of before\n");
+        PodmanCommand removing = command("rm " + log + "; exit 125");
+
+        assertThat(Failures.failure(
+                        Problem.TOOL,
+                        () -> removing.act(
+                                "checkpoint",
+                                removing.chosenCriu(),
+                                "checkpoint x",
+                                log,
+                                PodmanCheckpoint.defaults(),
+                                "x")))
+                .hasMessage("podman could not checkpoint x: it ended with status 125.");
+    }
+
+    @Test
     void oneThatTakesTooLongIsKilled() throws IOException {
         PodmanCommand command = command("exec sleep 600");
 
