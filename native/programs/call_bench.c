@@ -98,7 +98,7 @@ static void prepare_copies(size_t bytes) {
 static int ascending(const void *a, const void *b) { return *(const double *)a < *(const double *)b ? -1 : 1; }
 static double median(double *values, unsigned long long count) {
     qsort(values, count, sizeof *values, ascending);
-    return values[count / 2];
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
 /* Both by turns: what a call costs by its name, and by the driver's own function. */

@@ -39,6 +39,6 @@ int main(int count, char **words) {
         sum += batches[i];
     }
     qsort(batches, BATCHES, sizeof batches[0], ascending);
-    printf("{\"calls\":%d,\"median\":%.1f,\"p90\":%.1f,\"mean\":%.1f}\n", batch * BATCHES, batches[BATCHES / 2], batches[BATCHES * 9 / 10], sum / BATCHES);
+    printf("{\"calls\":%d,\"median\":%.1f,\"p90\":%.1f,\"mean\":%.1f}\n", batch * BATCHES, (batches[BATCHES / 2 - 1] + batches[BATCHES / 2]) / 2, batches[BATCHES * 9 / 10], sum / BATCHES);
     return 0;
 }

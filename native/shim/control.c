@@ -7,6 +7,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,10 +32,20 @@ static _Atomic int listening = -1;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static struct stat made; /* the socket's file, so that no other is removed */
 
+/* TORPOR_DIR without slashes at its end, which would make lstat() follow a link, or the default. Java has the same rule:
+ * SocketFolder. The table of both tests is tests/socket_folders.h. */
 static const char *folder(char *text, size_t room) {
     const char *wanted = getenv("TORPOR_DIR");
-    if (wanted && *wanted) return wanted;
-    snprintf(text, room, "/tmp/torpor-%u", (unsigned)geteuid());
+    if (!wanted || *wanted != '/') {
+        snprintf(text, room, "/tmp/torpor-%u", (unsigned)geteuid());
+        if (wanted && *wanted) say(LOG_WARN, "TORPOR_DIR=%s is not an absolute path; the control socket is in %s.", wanted, text);
+        return text;
+    }
+    size_t length = strlen(wanted);
+    while (length > 1 && wanted[length - 1] == '/') length--;
+    if (length >= room) return wanted;
+    memcpy(text, wanted, length);
+    text[length] = 0;
     return text;
 }
 
@@ -48,8 +59,8 @@ static int is_own(const char *path) {
 }
 
 static int name_socket(void) {
-    char standard[64];
-    const char *path = folder(standard, sizeof standard);
+    char text[PATH_MAX];
+    const char *path = folder(text, sizeof text);
     if (mkdir(path, 0700) && errno != EEXIST) return say(LOG_WARN, "no control socket: the folder %s cannot be made: %s.", path, strerror(errno)), 0;
     if (!is_own(path)) return say(LOG_WARN, "no control socket: %s is no folder that only this user may write to.", path), 0;
     if (snprintf(address.sun_path, sizeof address.sun_path, "%s/%d.sock", path, (int)getpid()) < (int)sizeof address.sun_path) return 1;

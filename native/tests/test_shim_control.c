@@ -102,6 +102,60 @@ static void withoutAFolderThereIsAStandardOne(void) {
     EXPECT_IS(0600, mode_of(socket_path()));
 }
 
+struct named { const char *value, *folder; };
+
+/* A row of the table: the socket is in the folder, whichever way it is written. */
+static void expect_in_folder(void *row) {
+    const struct named *named = row;
+    char root[200], value[256], standard[64];
+    snprintf(root, sizeof root, "%s", getenv("TORPOR_DIR"));
+    snprintf(standard, sizeof standard, "/tmp/torpor-%u", (unsigned)geteuid());
+    const char *start = strstr(named->value, "ROOT");
+    if (start) snprintf(value, sizeof value, "%.*s%s%s", (int)(start - named->value), named->value, root, start + 4);
+    else snprintf(value, sizeof value, "%s", named->value);
+    if (!strcmp(named->folder, "DEFAULT")) snprintf(folder, sizeof folder, "%s", standard);
+    else if (!strncmp(named->folder, "ROOT", 4)) snprintf(folder, sizeof folder, "%.190s%s", root, named->folder + 4);
+    else snprintf(folder, sizeof folder, "%s", named->folder);
+    setenv("TORPOR_DIR", value, 1);
+    use_device(0);
+    setenv("TORPOR_DIR", folder, 1);
+    COMMAND_OK("status");
+}
+
+static void theFolderIsNamedAsJavaReadsIt(void) {
+    static const struct named table[] = {
+#define SOCKET_FOLDER(value, folder) {value, folder},
+#include "socket_folders.h"
+#undef SOCKET_FOLDER
+    };
+    char standard[64];
+    snprintf(standard, sizeof standard, "/tmp/torpor-%u", (unsigned)geteuid());
+    if (skipped(is_there(standard) && mode_of(standard) & 022, "others may write to the default folder")) return;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (!strcmp(table[i].folder, "/")) continue; /* no test writes there */
+        int status = wait_child(start_child(expect_in_folder, (void *)(uintptr_t)&table[i]));
+        if (status) fail_at(__FILE__, __LINE__, "TORPOR_DIR=%s", table[i].value);
+    }
+}
+
+static void aFolderThatIsNotAbsoluteIsSaid(void) {
+    setenv("TORPOR_DIR", "relative", 1);
+    char *said = complaint();
+    EXPECT(strstr(said, "TORPOR_DIR=relative is not an absolute path"));
+    free(said);
+}
+
+static void aLinkIsRefusedWithASlashBehindIt(void) {
+    char old[200], link[220];
+    snprintf(old, sizeof old, "%s", getenv("TORPOR_DIR"));
+    new_folder();
+    OK(symlink(old, folder));
+    snprintf(link, sizeof link, "%s/", folder);
+    setenv("TORPOR_DIR", link, 1);
+    expect_refused("only this user may write");
+    OK(unlink(folder));
+}
+
 static void aSocketThatAnEarlierProcessLeftIsReplaced(void) {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     strcpy(at.sun_path, socket_path());
@@ -433,6 +487,9 @@ int main(void) {
     RUN(aFolderThatCannotBeMadeIsSaid);
     RUN(aPathThatIsTooLongIsSaid);
     RUN(withoutAFolderThereIsAStandardOne);
+    RUN(theFolderIsNamedAsJavaReadsIt);
+    RUN(aFolderThatIsNotAbsoluteIsSaid);
+    RUN(aLinkIsRefusedWithASlashBehindIt);
     RUN(aSocketThatAnEarlierProcessLeftIsReplaced);
     RUN(linesAreAnsweredOneByOne);
     RUN(aLineWithoutEndIsRefused);

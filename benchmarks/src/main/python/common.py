@@ -36,7 +36,9 @@ def seconds(work):
 
 
 def median(values):
-    return sorted(values)[len(values) // 2]
+    """The value in the middle, or half-way between the two in the middle."""
+    values = sorted(values)
+    return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
 
 
 class Digest:

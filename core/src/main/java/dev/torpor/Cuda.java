@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -155,9 +156,8 @@ public final class Cuda implements AutoCloseable {
      */
     public Optional<Long> freeBytes(GpuUuid device) {
         DeviceMemory memory = deviceMemory();
-        return memory == null || memory.free(device).isEmpty()
-                ? Optional.empty()
-                : Optional.of(memory.free(device).getAsLong());
+        OptionalLong free = memory == null ? OptionalLong.empty() : memory.free(device);
+        return free.isPresent() ? Optional.of(free.getAsLong()) : Optional.empty();
     }
 
     /** Whether every GPU stays initialised without a client (persistence mode); empty without NVML. */

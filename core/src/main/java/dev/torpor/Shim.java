@@ -1,6 +1,7 @@
 package dev.torpor;
 
 import dev.torpor.natives.NativeLibrary;
+import dev.torpor.tools.IoReason;
 import dev.torpor.tools.ProcFs;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -56,7 +57,7 @@ public final class Shim {
         try {
             version = ShimScan.version(library);
         } catch (IOException e) {
-            throw new TorporException(Problem.NO_SHIM, library + " cannot be read: " + e.getMessage() + ".");
+            throw new TorporException(Problem.NO_SHIM, library + " cannot be read: " + IoReason.of(e) + ".");
         }
         if (version == null) {
             throw new TorporException(

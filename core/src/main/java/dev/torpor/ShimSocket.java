@@ -1,11 +1,15 @@
 package dev.torpor;
 
 import dev.torpor.ShimTrouble.Kind;
+import dev.torpor.tools.IoReason;
 import dev.torpor.tools.ProcFs;
+import dev.torpor.tools.SocketFolder;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -26,7 +30,6 @@ import org.jspecify.annotations.Nullable;
  * @param innerPid its pid as it sees it
  */
 record ShimSocket(Path path, Path seen, long innerPid) {
-    private static final String FOLDER = "TORPOR_DIR";
     private static final int MOST_LINKS = 40; // as the kernel has it
     private static final String LISTENING = "00010000"; // __SO_ACCEPTCON, in /proc/net/unix
     private static final int FLAGS = 3; // fields there
@@ -36,10 +39,7 @@ record ShimSocket(Path path, Path seen, long innerPid) {
     /** @throws ShimTrouble if it listens nowhere, or somebody else does in its place */
     static ShimSocket of(ProcFs proc, long pid) throws ShimTrouble {
         long inner = proc.innermostPid(pid);
-        String folder = proc.environment(pid, FOLDER);
-        Path seenFolder = folder != null && folder.startsWith("/")
-                ? Path.of(folder)
-                : Path.of("/tmp/torpor-" + proc.innermostUser(pid));
+        Path seenFolder = folder(proc, pid);
         Path seen = seenFolder.resolve(inner + ".sock");
         Path root = proc.file(pid, "root");
         try {
@@ -65,7 +65,17 @@ record ShimSocket(Path path, Path seen, long innerPid) {
         } catch (AccessDeniedException e) {
             throw new ShimTrouble(Kind.DENIED, seen + " is another user's");
         } catch (IOException e) {
-            throw new ShimTrouble(Kind.ABSENT, seen + " cannot be read: " + e.getMessage());
+            throw new ShimTrouble(Kind.ABSENT, seen + " cannot be read: " + IoReason.of(e));
+        }
+    }
+
+    private static Path folder(ProcFs proc, long pid) throws ShimTrouble {
+        try {
+            return SocketFolder.of(proc, pid);
+        } catch (InvalidPathException e) {
+            throw new ShimTrouble(
+                    Kind.ABSENT,
+                    "the folder of its socket has a name that this Java cannot write: start it with LC_ALL=C.UTF-8");
         }
     }
 
@@ -133,7 +143,7 @@ record ShimSocket(Path path, Path seen, long innerPid) {
                 }
             }
             return false;
-        } catch (IOException e) {
+        } catch (IOException | DirectoryIteratorException e) {
             return true;
         }
     }

@@ -27,12 +27,17 @@ record Sample(String name, String unit, List<Double> values) {
         return ratios;
     }
 
+    /** The value below which this part of the values lies, interpolated between its two neighbours; NaN of no values. */
     double quantile(double part) {
         if (values.isEmpty()) {
             return Double.NaN;
         }
         List<Double> sorted = new ArrayList<>(values);
         Collections.sort(sorted);
-        return sorted.get(Math.min(sorted.size() - 1, (int) (part * sorted.size())));
+        double at = part * (sorted.size() - 1);
+        int low = (int) at;
+        int high = Math.min(low + 1, sorted.size() - 1);
+        double least = sorted.get(low);
+        return least + (at - low) * (sorted.get(high) - least);
     }
 }

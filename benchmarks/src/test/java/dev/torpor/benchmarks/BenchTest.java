@@ -88,4 +88,20 @@ class BenchTest {
     void aMedianIsTheMiddleValue() {
         assertThat(new Sample("", "ms", List.of(3.0, 1.0, 2.0)).median()).isEqualTo(2);
     }
+
+    @Test
+    void aMedianOfAnEvenNumberIsHalfwayBetweenTheTwoInTheMiddle() {
+        assertThat(new Sample("", "ms", List.of(4.0, 1.0, 2.0, 3.0)).median()).isEqualTo(2.5);
+        assertThat(new Sample("", "ms", List.of(7.0)).median()).isEqualTo(7);
+    }
+
+    @Test
+    void quantilesAreInterpolated() {
+        Sample sample = new Sample("", "ms", List.of(5.0, 1.0, 3.0, 2.0, 4.0));
+        assertThat(List.of(0.0, 0.25, 0.75, 0.9, 1.0))
+                .extracting(sample::quantile)
+                .containsExactly(1.0, 2.0, 4.0, 4.6, 5.0);
+        assertThat(new Sample("", "ms", List.of(1.0, 2.0)).quantile(0.25)).isEqualTo(1.25);
+        assertThat(new Sample("", "ms").median()).isNaN();
+    }
 }

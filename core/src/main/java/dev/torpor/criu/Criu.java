@@ -5,6 +5,7 @@ import dev.torpor.TorporException;
 import dev.torpor.tools.Command;
 import dev.torpor.tools.Command.Ended;
 import dev.torpor.tools.DumpRoot;
+import dev.torpor.tools.IoReason;
 import dev.torpor.tools.ProcFs;
 import dev.torpor.tools.TemporaryFolder;
 import java.io.IOException;
@@ -206,7 +207,8 @@ public final class Criu {
             }
         } catch (IOException e) {
             throw new TorporException(
-                    Problem.SNAPSHOT, "The folder " + folder + " cannot be made (" + e + "): name one that can.");
+                    Problem.SNAPSHOT,
+                    "The folder " + folder + " cannot be made (" + IoReason.of(e) + "): name one that can.");
         }
         return folder;
     }
@@ -216,7 +218,7 @@ public final class Criu {
             Files.deleteIfExists(file);
         } catch (IOException e) {
             throw new TorporException(
-                    Problem.SNAPSHOT, file + " cannot be replaced (" + e + "): make its folder writable.");
+                    Problem.SNAPSHOT, file + " cannot be replaced (" + IoReason.of(e) + "): make its folder writable.");
         }
     }
 

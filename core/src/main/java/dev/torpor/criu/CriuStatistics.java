@@ -2,6 +2,7 @@ package dev.torpor.criu;
 
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
+import dev.torpor.tools.IoReason;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -97,12 +98,15 @@ public final class CriuStatistics {
                 throw new Message.Malformed("it has " + messages.size() + " messages");
             }
             return messages.get(0).message(field);
-        } catch (IOException | Message.Malformed e) {
-            throw new TorporException(
-                    Problem.SNAPSHOT,
-                    file + " holds no statistics of CRIU: " + (e instanceof Message.Malformed ? e.getMessage() : e)
-                            + ".");
+        } catch (IOException e) {
+            throw none(file, IoReason.of(e));
+        } catch (Message.Malformed e) {
+            throw none(file, String.valueOf(e.getMessage()));
         }
+    }
+
+    private static TorporException none(Path file, String reason) {
+        return new TorporException(Problem.SNAPSHOT, file + " holds no statistics of CRIU: " + reason + ".");
     }
 
     private static Duration micros(long micros) {

@@ -6,26 +6,41 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
-/** Native memory for the arguments of one call. Each thread keeps one and uses it again; a larger one serves a single call. */
+/**
+ * Native memory for the arguments of one call. Each thread keeps a buffer and uses it again; a larger one serves a single call.
+ *
+ * <p>What a thread keeps is an object of the JDK's own class, which holds its address behind its bytes: an object of this class would
+ * keep the class loader of a reloaded application alive for as long as the thread.
+ */
 final class Scratch {
     private static final int KEPT = 1024;
-    private static final ThreadLocal<@Nullable Scratch> OWN = new ThreadLocal<>();
+    private static final ThreadLocal<@Nullable ByteBuffer> OWN = new ThreadLocal<>();
 
     final ByteBuffer bytes;
     private final long address;
 
     private Scratch(LoadedLibrary library, int size) {
-        bytes = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
+        bytes = allocate(size);
         address = library.address(bytes);
     }
 
+    private Scratch(ByteBuffer kept) {
+        bytes = kept;
+        address = kept.getLong(KEPT);
+    }
+
+    private static ByteBuffer allocate(int size) {
+        return ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
+    }
+
     static Scratch of(LoadedLibrary library) {
-        Scratch own = OWN.get();
+        ByteBuffer own = OWN.get();
         if (own == null) {
-            own = new Scratch(library, KEPT);
+            own = allocate(KEPT + Long.BYTES);
+            own.putLong(KEPT, library.address(own));
             OWN.set(own);
         }
-        return own;
+        return new Scratch(own);
     }
 
     /** The first so many bytes are zero. */

@@ -3,6 +3,7 @@ package dev.torpor.mps;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import dev.torpor.tools.Command.Ended;
+import dev.torpor.tools.IoReason;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -199,8 +200,8 @@ public final class Mps {
             Files.createDirectories(
                     folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         } catch (IOException e) {
-            throw failure("No MPS control daemon was started: the folder " + folder + " cannot be made (" + e
-                    + "). Name folders of yours for its pipes and logs, or run as root.");
+            throw failure("No MPS control daemon was started: the folder " + folder + " cannot be made ("
+                    + IoReason.of(e) + "). Name folders of yours for its pipes and logs, or run as root.");
         }
     }
 

@@ -37,7 +37,8 @@ record Container(
                     mounts(one));
         } catch (RuntimeException e) { // Gson throws whatever the shape of the text leads to
             throw new TorporException(
-                    Problem.TOOL, "podman could not " + what + ": its answer makes no sense (" + e.getMessage() + ").");
+                    Problem.TOOL,
+                    "podman could not " + what + ": its answer is not that of `podman container inspect`.");
         }
     }
 

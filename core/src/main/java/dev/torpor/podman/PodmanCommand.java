@@ -5,10 +5,10 @@ import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
 import dev.torpor.tools.Command;
 import dev.torpor.tools.Command.Ended;
+import dev.torpor.tools.IoReason;
 import dev.torpor.tools.TemporaryFolder;
 import java.io.File;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -102,7 +102,10 @@ record PodmanCommand(
             return Map.of(
                     "PATH", programs + File.pathSeparator + System.getenv().getOrDefault("PATH", ""));
         } catch (IOException e) {
-            throw new UncheckedIOException("the temporary folder " + folder + " cannot be written", e);
+            throw new TorporException(
+                    Problem.TOOL,
+                    "The temporary directory " + folder + " cannot be written: " + IoReason.of(e)
+                            + ". Make room there and allow writing.");
         }
     }
 

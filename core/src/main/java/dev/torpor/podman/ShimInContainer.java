@@ -4,6 +4,7 @@ import dev.torpor.Problem;
 import dev.torpor.Shim;
 import dev.torpor.ShimOptions;
 import dev.torpor.TorporException;
+import dev.torpor.tools.IoReason;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -36,7 +37,7 @@ final class ShimInContainer {
             Path file = shim.library().toRealPath();
             source = file.toString();
         } catch (IOException e) {
-            throw new TorporException(Problem.NO_SHIM, shim.library() + " cannot be read: " + e.getMessage() + ".");
+            throw new TorporException(Problem.NO_SHIM, shim.library() + " cannot be read: " + IoReason.of(e) + ".");
         }
         if (source.indexOf(',') >= 0) {
             throw new IllegalArgumentException(

@@ -5,6 +5,7 @@ import dev.torpor.Problem;
 import dev.torpor.ProcessState;
 import dev.torpor.Suspend;
 import dev.torpor.TorporException;
+import dev.torpor.tools.IoReason;
 import dev.torpor.tools.OwnedFolder;
 import dev.torpor.tools.ProcFs;
 import dev.torpor.tools.TemporaryFolder;
@@ -57,7 +58,7 @@ final class Stores {
                 now.forEach(pid -> delete(Objects.requireNonNull(made.remove(pid)).here)); // nothing is in them yet
                 throw new TorporException(
                         Problem.SNAPSHOT,
-                        source.resolve(name) + " cannot be made (" + e
+                        source.resolve(name) + " cannot be made (" + IoReason.of(e)
                                 + "): remove what is left of an earlier checkpoint, if nobody needs it any more, or name another volume."
                                 + " No process was touched.");
             }

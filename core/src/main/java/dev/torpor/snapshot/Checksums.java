@@ -2,7 +2,6 @@ package dev.torpor.snapshot;
 
 import dev.torpor.snapshot.Manifest.StoredFile;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
@@ -82,7 +81,7 @@ final class Checksums implements AutoCloseable {
             if (e.getCause() instanceof IOException failed) {
                 throw failed;
             }
-            throw new UncheckedIOException(new IOException(e.getCause()));
+            throw new IllegalStateException("a checksum failed in Java", e.getCause());
         } finally {
             if (interrupted) {
                 Thread.currentThread().interrupt();

@@ -12,6 +12,7 @@ import dev.torpor.ShimStatus;
 import dev.torpor.TorporException;
 import dev.torpor.snapshot.Manifest.Gpu;
 import dev.torpor.snapshot.Manifest.Member;
+import dev.torpor.tools.SocketFolder;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -23,8 +24,6 @@ import java.util.Optional;
 
 /** What is known of the processes before anything is done to them. */
 final class Description {
-    private static final String SHIM_FOLDER = "TORPOR_DIR";
-
     private final Cuda cuda;
     private final boolean parking;
     private final Map<Long, ProcessState> states = new HashMap<>();
@@ -139,7 +138,6 @@ final class Description {
     private Member member(Folder folder, long pid, Optional<GpuProcess> gpu) {
         Optional<Shim.Loaded> shim = gpu.flatMap(GpuProcess::shim).map(ShimControl::loaded);
         long user = Host.PROC.user(pid);
-        String own = Host.PROC.environment(pid, SHIM_FOLDER);
         return new Member(
                 pid,
                 Host.PROC.command(pid),
@@ -147,7 +145,7 @@ final class Description {
                 gpu.map(this::stateBefore).map(ProcessState::toString).orElse(""),
                 shim.map(Shim.Loaded::version).orElse(""),
                 shim.map(loaded -> loaded.library().toString()).orElse(""),
-                shim.isEmpty() ? "" : own == null || own.isEmpty() ? "/tmp/torpor-" + user : own,
+                shim.isEmpty() ? "" : SocketFolder.of(Host.PROC, pid).toString(),
                 user,
                 gpu.filter(this::stores)
                         .map(process -> name(folder, folder.deviceMemory(pid, user)))

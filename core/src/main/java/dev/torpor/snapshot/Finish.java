@@ -3,6 +3,7 @@ package dev.torpor.snapshot;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import dev.torpor.tools.Command;
+import dev.torpor.tools.IoReason;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,7 +36,7 @@ final class Finish {
             }
             why = ended.lastWords();
         } catch (IOException e) {
-            why = e.toString();
+            why = IoReason.of(e);
         } catch (TorporException e) { // where no program may be run
             why = String.valueOf(e.getMessage());
         }

@@ -5,10 +5,12 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonObject;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
+import dev.torpor.tools.IoReason;
 import dev.torpor.tools.OwnedFolder;
 import dev.torpor.tools.TemporaryFolder;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
@@ -58,7 +60,7 @@ record Folder(Path path) {
         } catch (IOException e) {
             throw new TorporException(
                     Problem.SNAPSHOT,
-                    "The folder " + folder.path + " cannot be made (" + e
+                    "The folder " + folder.path + " cannot be made (" + IoReason.of(e)
                             + "): name one that is not there yet, in a folder that is. The process was not touched.");
         }
     }
@@ -85,7 +87,7 @@ record Folder(Path path) {
         } catch (IOException e) {
             throw new TorporException(
                     Problem.SNAPSHOT,
-                    "The folder " + folder + " cannot be made for user " + user + " (" + e
+                    "The folder " + folder + " cannot be made for user " + user + " (" + IoReason.of(e)
                             + "): run as that user, or as root.");
         }
         return folder;
@@ -186,7 +188,8 @@ record Folder(Path path) {
             write(file, manifest);
         } catch (IOException e) {
             throw new TorporException(
-                    Problem.SNAPSHOT, file + " cannot be written (" + e + "): make room, or name another folder.");
+                    Problem.SNAPSHOT,
+                    file + " cannot be written (" + IoReason.of(e) + "): make room, or name another folder.");
         }
     }
 
@@ -221,14 +224,20 @@ record Folder(Path path) {
             }
         } catch (NoSuchFileException e) {
             throw new TorporException(Problem.SNAPSHOT, unfinished());
-        } catch (IOException | RuntimeException e) {
-            throw new TorporException(
-                    Problem.SNAPSHOT, manifest() + " cannot be read (" + e + "): the snapshot is damaged.");
+        } catch (IOException e) {
+            throw unreadable(IoReason.of(e));
+        } catch (RuntimeException e) { // Gson throws whatever the shape of the text leads to
+            throw unreadable("it is not what a save writes");
         }
         throw new TorporException(
                 Problem.SNAPSHOT,
                 manifest() + " has format " + format + ", and this version reads format " + Manifest.FORMAT
                         + ": use the version that made it.");
+    }
+
+    private TorporException unreadable(String reason) {
+        return new TorporException(
+                Problem.SNAPSHOT, manifest() + " cannot be read (" + reason + "): the snapshot is damaged.");
     }
 
     private String unfinished() {
@@ -250,6 +259,8 @@ record Folder(Path path) {
                             && !name.endsWith("stats-dump"))
                     .sorted()
                     .toList();
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
         }
     }
 

@@ -9,6 +9,7 @@ import dev.torpor.Resume;
 import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
 import dev.torpor.snapshot.Manifest.Member;
+import dev.torpor.tools.IoReason;
 import dev.torpor.tools.ProcessIdentity;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -89,7 +90,7 @@ final class Loading {
             throw new TorporException(
                     Problem.SNAPSHOT,
                     "The folder " + shimFolder + ", where the shim of process " + member.pid()
-                            + " listens, cannot be made (" + e
+                            + " listens, cannot be made (" + IoReason.of(e)
                             + "). Nothing was started: make it, for its user alone.");
         }
     }

@@ -12,6 +12,7 @@ import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
 import dev.torpor.snapshot.Manifest.Member;
 import dev.torpor.snapshot.Manifest.StoredFile;
+import dev.torpor.tools.IoReason;
 import dev.torpor.tools.Living;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -97,7 +98,8 @@ final class Saving {
         } catch (IOException e) {
             throw new TorporException(
                     Problem.SNAPSHOT,
-                    "The folder " + parent + " cannot be used (" + e + "): name one in a folder that is there.");
+                    "The folder " + parent + " cannot be used (" + IoReason.of(e)
+                            + "): name one in a folder that is there.");
         }
     }
 
@@ -335,7 +337,7 @@ final class Saving {
             folder.writeSealed(complete);
             return complete;
         } catch (IOException e) {
-            notes.add("sizes and checksums could not be added to the manifest: " + e);
+            notes.add("sizes and checksums could not be added to the manifest: " + IoReason.of(e));
             return manifest;
         }
     }

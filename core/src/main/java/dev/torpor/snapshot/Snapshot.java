@@ -4,6 +4,7 @@ import dev.torpor.Cuda;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import dev.torpor.snapshot.Manifest.StoredFile;
+import dev.torpor.tools.IoReason;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -100,7 +101,7 @@ public final class Snapshot {
                 compared += compare(manifest.files().get(i), all.get(i).made());
             }
         } catch (IOException e) {
-            throw damaged("it cannot be read: " + e);
+            throw damaged("it cannot be read: " + IoReason.of(e));
         }
         return compared;
     }
@@ -124,7 +125,7 @@ public final class Snapshot {
                     throw damaged(file.name() + " has " + bytes + " bytes, and had " + file.bytes());
                 }
             } catch (IOException e) {
-                throw damaged(file.name() + " cannot be read: " + e);
+                throw damaged(file.name() + " cannot be read: " + IoReason.of(e));
             }
         }
     }

@@ -5,7 +5,6 @@ import dev.torpor.TorporException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -85,7 +84,7 @@ public final class Command {
      * Runs it. An interrupt of the caller is kept for later.
      *
      * @param limit after this time it is killed, and its descendants with it
-     * @throws TorporException {@link Problem#TOOL_MISSING} if it cannot be started
+     * @throws TorporException {@link Problem#TOOL_MISSING} if it cannot be started, {@link Problem#TOOL} if its output cannot be kept
      */
     public Ended run(Duration limit) {
         try {
@@ -105,7 +104,11 @@ public final class Command {
                 Files.delete(errors);
             }
         } catch (IOException e) {
-            throw new UncheckedIOException("the temporary files of " + name() + " failed", e);
+            throw new TorporException(
+                    Problem.TOOL,
+                    name() + " cannot be run, because its output cannot be kept in "
+                            + System.getProperty("java.io.tmpdir") + ": " + IoReason.of(e)
+                            + ". Make room there and allow writing.");
         }
     }
 
@@ -117,7 +120,7 @@ public final class Command {
                     .start();
         } catch (IOException e) {
             throw new TorporException(
-                    Problem.TOOL_MISSING, name() + " cannot be started: " + e.getMessage() + ". Install it.");
+                    Problem.TOOL_MISSING, name() + " cannot be started: " + startReason(e) + ". Install it.");
         }
         try (OutputStream to = process.getOutputStream()) {
             to.write(input.getBytes(StandardCharsets.UTF_8));
@@ -125,6 +128,13 @@ public final class Command {
             return process; // it has ended without reading all of it
         }
         return process;
+    }
+
+    /** Java writes {@code Cannot run program "x": error=2, No such file or directory}, and newer ones more. */
+    private static String startReason(IOException e) {
+        String message = String.valueOf(e.getMessage());
+        int comma = message.lastIndexOf(", ");
+        return comma < 0 ? IoReason.of(e) : message.substring(comma + 2);
     }
 
     /** While it lives it can start others, which would be found no more when it is gone. */

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -240,7 +241,7 @@ public final class ProcFs {
             for (Path entry : entries) {
                 pids.add(Long.parseLong(entry.getFileName().toString()));
             }
-        } catch (IOException e) {
+        } catch (IOException | DirectoryIteratorException e) {
             return pids;
         }
         pids.sort(null);

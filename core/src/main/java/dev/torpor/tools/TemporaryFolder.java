@@ -1,5 +1,7 @@
 package dev.torpor.tools;
 
+import dev.torpor.Problem;
+import dev.torpor.TorporException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -16,17 +18,28 @@ public final class TemporaryFolder implements AutoCloseable {
         this.path = path;
     }
 
-    /** A new one in the folder for temporary files. */
+    /**
+     * A new one in the folder for temporary files.
+     *
+     * @throws TorporException {@link Problem#TOOL} if it cannot be made
+     */
     public static TemporaryFolder make() {
         return in(Path.of(System.getProperty("java.io.tmpdir")));
     }
 
-    /** A new one in a folder that is there. */
+    /**
+     * A new one in a folder that is there.
+     *
+     * @throws TorporException {@link Problem#TOOL} if it cannot be made
+     */
     public static TemporaryFolder in(Path folder) {
         try {
             return new TemporaryFolder(Files.createTempDirectory(folder, "torpor-"));
         } catch (IOException e) {
-            throw new UncheckedIOException("no temporary folder can be made in " + folder, e);
+            throw new TorporException(
+                    Problem.TOOL,
+                    "No temporary directory can be made in " + folder + ": " + IoReason.of(e)
+                            + ". Make room there and allow writing.");
         }
     }
 
@@ -35,12 +48,14 @@ public final class TemporaryFolder implements AutoCloseable {
         return path.toAbsolutePath();
     }
 
+    /** What cannot be deleted stays: the work that the folder was for has been done, and its outcome counts. */
     @Override
     public void close() {
         try {
             deleteAll(path);
         } catch (IOException e) {
-            throw new UncheckedIOException("the temporary folder " + path + " cannot be deleted", e);
+            System.getLogger("dev.torpor")
+                    .log(System.Logger.Level.WARNING, "the temporary directory {0} is left: {1}", path, IoReason.of(e));
         }
     }
 
@@ -49,6 +64,8 @@ public final class TemporaryFolder implements AutoCloseable {
         List<Path> files;
         try (Stream<Path> all = Files.walk(folder)) {
             files = all.sorted(Comparator.reverseOrder()).toList();
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
         }
         for (Path file : files) {
             Files.delete(file);

@@ -90,7 +90,7 @@ final class Extraction {
                 + NativeLibrary.DIRECTORY + " one that holds the library already");
     }
 
-    private static String reason(IOException e) {
+    static String reason(IOException e) {
         if (e instanceof NoSuchFileException) {
             return "there is no such folder";
         }

@@ -60,8 +60,8 @@ public final class NativeLibrary {
             Extraction extraction = new Extraction(candidates(), Mounts.ofThisProcess(), Extraction.user());
             return extraction.place(fileName.replace(".so", "-" + shortId + ".so"), content);
         } catch (IOException e) {
-            throw new UnsatisfiedLinkError("cannot copy " + fileName + ": " + e + "; let the system property "
-                    + DIRECTORY + " name a directory that holds it");
+            throw new UnsatisfiedLinkError("cannot copy " + fileName + ": " + Extraction.reason(e)
+                    + "; let the system property " + DIRECTORY + " name a directory that holds it");
         }
     }
 

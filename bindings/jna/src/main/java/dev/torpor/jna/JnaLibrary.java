@@ -11,17 +11,16 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /** A library that stays loaded. */
 final class JnaLibrary implements LoadedLibrary {
-    /** JNA unloads what nobody refers to any more, and the driver's threads would run on in what is gone. */
-    private static final Set<NativeLibrary> LOADED = ConcurrentHashMap.newKeySet();
-
-    /** JNA would let all libraries share their functions, and the shim call the driver's in place of its own of the same name. */
-    private static final Map<String, Object> TO_ITSELF = Map.of(Library.OPTION_OPEN_FLAGS, 1); // RTLD_LAZY, RTLD_LOCAL
+    /**
+     * RTLD_LAZY, RTLD_LOCAL and RTLD_NODELETE. By default JNA lets all libraries share their functions, and the shim would call the
+     * driver's functions instead of its own of the same names; and JNA unloads a library that no object refers to, in which the
+     * driver's threads still run.
+     */
+    private static final Map<String, Object> OPEN_FLAGS = Map.of(Library.OPTION_OPEN_FLAGS, 0x1001);
 
     private final NativeLibrary library;
 
@@ -32,8 +31,7 @@ final class JnaLibrary implements LoadedLibrary {
     static JnaLibrary open(String library) {
         try {
             NativeLibrary loaded =
-                    NativeLibrary.getInstance(library.indexOf('/') < 0 ? library : absolute(library), TO_ITSELF);
-            LOADED.add(loaded);
+                    NativeLibrary.getInstance(library.indexOf('/') < 0 ? library : absolute(library), OPEN_FLAGS);
             return new JnaLibrary(loaded);
         } catch (UnsatisfiedLinkError e) {
             throw withReasonOnly(e);

@@ -1,0 +1,16 @@
+/* What TORPOR_DIR says and which folder the control socket is then in; ROOT stands for a folder, DEFAULT for the default one. The test
+ * of the shim and the one of Java's SocketFolder hold the same rows. */
+SOCKET_FOLDER("", "DEFAULT")
+SOCKET_FOLDER("/", "/")
+SOCKET_FOLDER("ROOT", "ROOT")
+SOCKET_FOLDER("ROOT/", "ROOT")
+SOCKET_FOLDER("ROOT///", "ROOT")
+SOCKET_FOLDER("ROOT/new", "ROOT/new")
+SOCKET_FOLDER("ROOT/new/", "ROOT/new")
+SOCKET_FOLDER("ROOT/a b=c'd", "ROOT/a b=c'd")
+SOCKET_FOLDER(" ROOT", "DEFAULT")
+SOCKET_FOLDER("relative", "DEFAULT")
+SOCKET_FOLDER("relative/", "DEFAULT")
+SOCKET_FOLDER("./relative", "DEFAULT")
+SOCKET_FOLDER("../relative", "DEFAULT")
+SOCKET_FOLDER("~/relative", "DEFAULT")
