@@ -178,7 +178,7 @@ public final class Cuda implements AutoCloseable {
             awaitEarly();
             if (!initialized) {
                 setEnvironment();
-                Calls.check(calls, calls.cuInit(0), "cuInit");
+                Calls.checkInit(calls, calls.cuInit(0));
                 initialized = true;
             }
         }

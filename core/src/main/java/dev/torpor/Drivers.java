@@ -30,7 +30,7 @@ final class Drivers {
             long loadNanos) {}
 
     private final CudaOptions options;
-    private final List<String> reasons = new ArrayList<>();
+    private final OpenFailures failures = new OpenFailures();
 
     private Drivers(CudaOptions options) {
         this.options = options;
@@ -61,7 +61,7 @@ final class Drivers {
         boolean path = library.indexOf('/') >= 0;
         if (path && !new File(library).isFile()) {
             if (named) {
-                reasons.add(provider.name() + ": there is no file " + library);
+                failures.noFile(library);
             }
             return null;
         }
@@ -73,24 +73,20 @@ final class Drivers {
             CudaDriver driver = provider.openCuda(library);
             return new Opened(provider, library, driver, early, System.nanoTime() - begin);
         } catch (LinkageError | IllegalStateException e) {
-            reasons.add(provider.name() + ": " + e.getMessage());
+            failures.failed(provider.name(), library, e);
             return null;
         }
     }
 
     private String explain(@Nullable String wanted, List<DriverProvider> providers) {
-        if (providers.isEmpty() && reasons.isEmpty()) {
-            return "The CUDA driver cannot be opened, since there is no provider: add torpor-ffm (Java 22 or later) or torpor-jna"
-                    + " to the class path or module path.";
+        if (wanted != null && failures.isEmpty() && !providers.isEmpty()) {
+            return "There is no binding '" + wanted + "': there are " + names(providers)
+                    + "; correct the option, or the variable TORPOR_PROVIDER.";
         }
-        if (wanted != null && reasons.isEmpty()) {
-            return "There is no provider '" + wanted + "': there are " + names(providers)
-                    + "; correct the option, the system property torpor.provider or the variable TORPOR_PROVIDER.";
-        }
-        return "The CUDA driver cannot be opened (" + String.join("; ", reasons)
-                + "). Install the NVIDIA driver, or let the system property " + CudaOptions.LIBRARY_PROPERTY
-                + " or the variable "
-                + CudaOptions.LIBRARY_VARIABLE + " name its library.";
+        return failures.isEmpty()
+                ? "The CUDA driver cannot be opened, because there is no binding: add torpor-ffm (Java 22 or later) or"
+                        + " torpor-jna to the class path or module path."
+                : failures.explain();
     }
 
     private static String names(List<DriverProvider> providers) {
@@ -103,12 +99,14 @@ final class Drivers {
 
     /** Those that this Java can load, by falling priority. */
     private List<DriverProvider> providers() {
-        List<DriverProvider> found = load(DriverProvider.class.getClassLoader(), reasons);
-        return found.isEmpty() ? load(Thread.currentThread().getContextClassLoader(), reasons) : found;
+        ClassLoader own = DriverProvider.class.getClassLoader();
+        ClassLoader ofThread = Thread.currentThread().getContextClassLoader();
+        List<DriverProvider> found = load(own, failures);
+        return found.isEmpty() && ofThread != own ? load(ofThread, failures) : found;
     }
 
     /** A provider built for a newer Java fails to load, and the next may still do. */
-    static List<DriverProvider> load(@Nullable ClassLoader loader, List<String> reasons) {
+    static List<DriverProvider> load(@Nullable ClassLoader loader, OpenFailures failures) {
         List<DriverProvider> found = new ArrayList<>();
         Iterator<DriverProvider> providers =
                 ServiceLoader.load(DriverProvider.class, loader).iterator();
@@ -119,7 +117,7 @@ final class Drivers {
                 }
                 insert(providers.next(), found);
             } catch (ServiceConfigurationError | LinkageError e) {
-                reasons.add(e.getMessage() == null ? e.toString() : e.getMessage());
+                failures.unusable(e);
             }
         }
         return found;

@@ -12,12 +12,14 @@ final class Elf {
     private static final int MAGIC = 0x464c457f;
     private static final int HEADER_BYTES = 64;
     private static final int CLASS_AND_ORDER = 4; // offsets in the header
+    private static final int MACHINE = 18;
     private static final int PROGRAM_HEADERS = 32;
     private static final int PROGRAM_HEADER_COUNT = 56;
     private static final int PROGRAM_HEADER_BYTES = 56;
     private static final int SEGMENT_OFFSET = 8; // offsets in a program header
     private static final int SEGMENT_BYTES = 32;
     private static final int SEGMENT_ALIGNMENT = 48;
+    private static final int EM_X86_64 = 62;
     private static final int PT_NOTE = 4;
     private static final int NOTE_HEADER_BYTES = 12;
     private static final int LARGEST_NOTES = 1 << 16;
@@ -29,6 +31,15 @@ final class Elf {
     Elf(RandomAccessFile file, long base) {
         this.file = file;
         this.base = base;
+    }
+
+    /** Whether it is a file of 64-bit x86, by its header. */
+    static boolean isForX86(RandomAccessFile file) throws IOException {
+        ByteBuffer header = new Elf(file, 0).read(0, HEADER_BYTES);
+        return header != null
+                && header.getInt(0) == MAGIC
+                && header.getShort(CLASS_AND_ORDER) == 0x0102
+                && header.getShort(MACHINE) == EM_X86_64;
     }
 
     /** The text of the first note of this owner and type; null if there is none, or the file is of another kind. */

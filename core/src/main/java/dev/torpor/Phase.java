@@ -15,6 +15,9 @@ import java.util.OptionalLong;
  * @param parts what the shim says of its own time in it: waiting for work to end, making host memory, copying, and so on
  */
 public record Phase(String name, Duration duration, OptionalLong bytes, List<Phase> parts) {
+    /** What takes less has moved nothing: it was there already. */
+    private static final Duration SHORTEST = Duration.ofNanos(50_000);
+
     /** Makes the list unmodifiable. */
     public Phase {
         parts = List.copyOf(parts);
@@ -29,13 +32,13 @@ public record Phase(String name, Duration duration, OptionalLong bytes, List<Pha
         return new Phase(name, Duration.ofNanos(nanos));
     }
 
-    /** How fast it moved what it moved, in 10^9 bytes a second; empty if nothing was moved. */
+    /** How fast it moved what it moved, in 10^9 bytes a second; empty if nothing was moved, or in less time than says anything. */
     public OptionalDouble gigabytesPerSecond() {
         return speed(bytes, duration);
     }
 
     static OptionalDouble speed(OptionalLong bytes, Duration duration) {
-        return bytes.orElse(0) > 0 && duration.toNanos() > 0
+        return bytes.orElse(0) > 0 && duration.compareTo(SHORTEST) >= 0
                 ? OptionalDouble.of((double) bytes.getAsLong() / duration.toNanos())
                 : OptionalDouble.empty();
     }

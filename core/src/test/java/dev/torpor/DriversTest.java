@@ -12,7 +12,6 @@ import java.net.URLClassLoader;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -54,12 +53,12 @@ class DriversTest {
 
     public static final class FromTheFuture extends Low {}
 
-    private List<DriverProvider> load(List<String> reasons, String... names) throws IOException {
+    private List<DriverProvider> load(OpenFailures failures, String... names) throws IOException {
         Path file = services.resolve("META-INF/services/" + DriverProvider.class.getName());
         Files.createDirectories(file.getParent());
         Files.write(file, List.of(names));
         try (URLClassLoader loader = new NewerJava(new URL[] {services.toUri().toURL()})) {
-            return Drivers.load(loader, reasons);
+            return Drivers.load(loader, failures);
         }
     }
 
@@ -91,21 +90,21 @@ class DriversTest {
 
     @Test
     void theHighestPriorityComesFirst() throws IOException {
-        assertThat(load(new ArrayList<>(), Low.class.getName(), High.class.getName()))
+        assertThat(load(new OpenFailures(), Low.class.getName(), High.class.getName()))
                 .extracting(DriverProvider::name)
                 .containsExactly("high", "low");
     }
 
     @Test
     void aProviderForANewerJavaIsSkippedWithItsReason() throws IOException {
-        List<String> reasons = new ArrayList<>();
-        assertThat(load(reasons, FromTheFuture.class.getName(), "no.such.Provider", Low.class.getName()))
+        OpenFailures failures = new OpenFailures();
+        assertThat(load(failures, FromTheFuture.class.getName(), "no.such.Provider", Low.class.getName()))
                 .extracting(DriverProvider::name)
                 .containsExactly("low");
-        assertThat(reasons)
-                .hasSize(2)
-                .anyMatch(reason -> reason.contains("999"))
-                .anyMatch(reason -> reason.contains("no.such.Provider"));
+        assertThat(failures.explain())
+                .contains("needs Java 955 or later, and this is Java " + Runtime.version().feature())
+                .contains("no.such.Provider")
+                .doesNotContain("class file version");
     }
 
     @Test

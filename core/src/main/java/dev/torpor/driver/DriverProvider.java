@@ -19,6 +19,7 @@ public interface DriverProvider {
      *
      * @param library a file name for the loader to search, or an absolute path
      * @throws UnsatisfiedLinkError if it cannot be loaded; the message is the loader's own
+     * @throws IllegalStateException if this provider can load nothing in this Java; the message says why and what to do
      */
     LoadedLibrary open(String library);
 
@@ -27,6 +28,7 @@ public interface DriverProvider {
      *
      * @param library a file name for the loader to search, or an absolute path
      * @throws UnsatisfiedLinkError if it cannot be loaded; the message is the loader's own
+     * @throws IllegalStateException if this provider can load nothing in this Java; the message says why and what to do
      */
     default CudaDriver openCuda(String library) {
         return new LibCuda(open(library));
@@ -37,6 +39,7 @@ public interface DriverProvider {
      *
      * @param library a file name for the loader to search, or an absolute path
      * @throws UnsatisfiedLinkError if it cannot be loaded; the message is the loader's own
+     * @throws IllegalStateException if this provider can load nothing in this Java; the message says why and what to do
      */
     default Nvml openNvml(String library) {
         return new LibNvml(open(library));

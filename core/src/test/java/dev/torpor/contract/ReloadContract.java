@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** An application server drops an application by dropping its class loader. Threads that the application used live on. */
-@Timeout(120)
+@Timeout(240)
 public abstract class ReloadContract {
     /** The name of the provider under test. */
     protected abstract String provider();
@@ -90,7 +90,7 @@ public abstract class ReloadContract {
     @Test
     void theClassLoaderOfADroppedApplicationIsCollected() throws Exception {
         WeakReference<ClassLoader> dropped = used();
-        await().atMost(Duration.ofSeconds(60)).untilAsserted(() -> {
+        await().atMost(Duration.ofSeconds(150)).untilAsserted(() -> {
             System.gc();
             assertThat(dropped.get()).isNull();
         });

@@ -20,25 +20,18 @@ final class FfmLibrary implements LoadedLibrary {
         try {
             return new FfmLibrary(SymbolLookup.libraryLookup(library, Arena.global()));
         } catch (IllegalArgumentException e) {
-            throw failure(Loader.reason(library), e);
+            UnsatisfiedLinkError error = new UnsatisfiedLinkError(Loader.reason(library));
+            error.initCause(e);
+            throw error;
         } catch (IllegalCallerException e) {
-            throw failure(
-                    library
-                            + " is not opened, because this Java denies native access: start it with --enable-native-access="
-                            + callers(),
-                    e);
+            throw new IllegalStateException(
+                    "this Java denies native access: start it with --enable-native-access=" + callers(), e);
         }
     }
 
     private static String callers() {
         Module module = FfmLibrary.class.getModule();
         return module.isNamed() ? module.getName() : "ALL-UNNAMED";
-    }
-
-    private static UnsatisfiedLinkError failure(String message, Exception cause) {
-        UnsatisfiedLinkError error = new UnsatisfiedLinkError(message);
-        error.initCause(cause);
-        return error;
     }
 
     @Override

@@ -21,7 +21,7 @@ class FfmDeniedTest {
             try {
                 new FfmProvider().openCuda("libm.so.6");
                 System.out.println("opened");
-            } catch (UnsatisfiedLinkError e) {
+            } catch (IllegalStateException e) {
                 System.out.println(e.getMessage());
             }
             System.out.println(new FfmProvider().initializeEarly("libm.so.6", -1, Map.of()));
@@ -42,7 +42,7 @@ class FfmDeniedTest {
                 new String(java.getInputStream().readAllBytes(), UTF_8).lines().toList();
         assertThat(java.waitFor()).as("%s", lines).isZero();
         assertThat(lines).hasSize(2);
-        assertThat(lines.get(0)).contains("libm.so.6", "denies native access", "--enable-native-access=ALL-UNNAMED");
+        assertThat(lines.get(0)).contains("denies native access", "--enable-native-access=ALL-UNNAMED");
         assertThat(lines.get(1)).isEqualTo("null");
     }
 }

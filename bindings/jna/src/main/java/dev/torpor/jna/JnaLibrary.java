@@ -29,14 +29,15 @@ final class JnaLibrary implements LoadedLibrary {
     }
 
     static JnaLibrary open(String library) {
+        if (!JnaStart.FAILURE.isEmpty()) {
+            throw new IllegalStateException(JnaStart.FAILURE);
+        }
         try {
             NativeLibrary loaded =
                     NativeLibrary.getInstance(library.indexOf('/') < 0 ? library : absolute(library), OPEN_FLAGS);
             return new JnaLibrary(loaded);
         } catch (UnsatisfiedLinkError e) {
             throw withReasonOnly(e);
-        } catch (ExceptionInInitializerError e) {
-            throw withCause(library + " is not opened, because JNA does not start: " + e.getCause(), e);
         }
     }
 
