@@ -35,7 +35,8 @@ final class Calls {
             case CudaResult.COMPAT_NOT_SUPPORTED_ON_DEVICE ->
                 "The library is a forward compatibility package that does not support this GPU: use the library that the NVIDIA"
                         + " driver has installed.";
-            default -> "Check with nvidia-smi that the kernel module is loaded and that this user may open /dev/nvidia*.";
+            default ->
+                "Check with nvidia-smi that the kernel module is loaded and that this user may open /dev/nvidia*.";
         };
     }
 

@@ -99,10 +99,8 @@ final class Drivers {
 
     /** Those that this Java can load, by falling priority. */
     private List<DriverProvider> providers() {
-        ClassLoader own = DriverProvider.class.getClassLoader();
-        ClassLoader ofThread = Thread.currentThread().getContextClassLoader();
-        List<DriverProvider> found = load(own, failures);
-        return found.isEmpty() && ofThread != own ? load(ofThread, failures) : found;
+        List<DriverProvider> found = load(DriverProvider.class.getClassLoader(), failures);
+        return found.isEmpty() ? load(Thread.currentThread().getContextClassLoader(), failures) : found;
     }
 
     /** A provider built for a newer Java fails to load, and the next may still do. */

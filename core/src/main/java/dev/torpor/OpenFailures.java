@@ -20,10 +20,9 @@ final class OpenFailures {
 
     /** A binding that this Java cannot load. */
     void unusable(Throwable e) {
-        Throwable cause = e.getCause();
-        if (e instanceof UnsupportedClassVersionError || cause instanceof UnsupportedClassVersionError) {
-            String message = String.valueOf((e instanceof UnsupportedClassVersionError ? e : cause).getMessage());
-            bindings.add(tooNew(message));
+        Throwable cause = e.getCause() == null ? e : e.getCause();
+        if (cause instanceof UnsupportedClassVersionError) {
+            bindings.add(tooNew(String.valueOf(cause.getMessage())));
         } else {
             bindings.add("a binding cannot be loaded (" + e.getMessage() + "): check the class path or module path");
         }
@@ -31,9 +30,7 @@ final class OpenFailures {
 
     /** Java says {@code a/b/C has been compiled by ... (class file version 66.0), this version ...}. */
     private static String tooNew(String message) {
-        String name = message.startsWith("dev/torpor/ffm/")
-                ? "ffm"
-                : message.split(" ", 2)[0].replace('/', '.');
+        String name = message.startsWith("dev/torpor/ffm/") ? "ffm" : message.split(" ", 2)[0].replace('/', '.');
         String[] parts = message.split("class file version ", 2);
         String number = parts.length == 2 ? parts[1].split("\\D", 2)[0] : "";
         String needed = number.isEmpty() || number.length() > 4
@@ -62,7 +59,8 @@ final class OpenFailures {
         try (RandomAccessFile file = new RandomAccessFile(library, "r")) {
             return Elf.isForX86(file)
                     ? ""
-                    : library + " is not a library for 64-bit x86: name the one that the NVIDIA driver has installed for it";
+                    : library
+                            + " is not a library for 64-bit x86: name the one that the NVIDIA driver has installed for it";
         } catch (IOException e) {
             return "";
         }

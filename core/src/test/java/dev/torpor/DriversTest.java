@@ -102,7 +102,8 @@ class DriversTest {
                 .extracting(DriverProvider::name)
                 .containsExactly("low");
         assertThat(failures.explain())
-                .contains("needs Java 955 or later, and this is Java " + Runtime.version().feature())
+                .contains("needs Java 955 or later, and this is Java "
+                        + Runtime.version().feature())
                 .contains("no.such.Provider")
                 .doesNotContain("class file version");
     }

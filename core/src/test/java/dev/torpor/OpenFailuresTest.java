@@ -16,8 +16,7 @@ class OpenFailuresTest {
     private static final String FFM =
             "dev/torpor/ffm/FfmProvider has been compiled by a more recent version of the Java Runtime (class file version 66.0), this"
                     + " version of the Java Runtime only recognizes class file versions up to 61.0";
-    private static final String MISSING =
-            "libcuda.so.1: cannot open shared object file: No such file or directory";
+    private static final String MISSING = "libcuda.so.1: cannot open shared object file: No such file or directory";
 
     private final OpenFailures failures = new OpenFailures();
 
@@ -54,10 +53,12 @@ class OpenFailuresTest {
 
     @Test
     void aBindingThatDoesNotWorkIsNamedWithItsRemedy() {
-        failures.failed("ffm", "libcuda.so.1", new IllegalStateException("this Java denies native access: start it so"));
+        failures.failed(
+                "ffm", "libcuda.so.1", new IllegalStateException("this Java denies native access: start it so"));
         assertThat(failures.explain())
-                .isEqualTo("The CUDA driver cannot be opened: the binding ffm does not work: this Java denies native access:"
-                        + " start it so.");
+                .isEqualTo(
+                        "The CUDA driver cannot be opened: the binding ffm does not work: this Java denies native access:"
+                                + " start it so.");
     }
 
     @Test

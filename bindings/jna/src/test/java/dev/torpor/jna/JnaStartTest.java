@@ -69,7 +69,8 @@ class JnaStartTest {
         assertThat(said(mounted, "-Djna.tmpdir=" + folder, "-Djna.nosys=true"))
                 .hasSize(2)
                 .allMatch(line -> line.startsWith("JNA's own library cannot be run from the directory")
-                        && line.endsWith("let the system property jna.tmpdir name a directory where programs may be run"));
+                        && line.endsWith(
+                                "let the system property jna.tmpdir name a directory where programs may be run"));
     }
 
     private static boolean runs(List<String> command) throws InterruptedException {
