@@ -47,12 +47,12 @@ CUresult capture_permits(void) {
     return result ? result : driver()->cuMemFree_v2(tiny);
 }
 
-static CUresult make(CUdevice device, size_t bytes, struct piece_of_device *piece) {
+static CUresult make(CUcontext context, CUdevice device, size_t bytes, struct piece_of_device *piece) {
     size_t size = granules(bytes);
-    uint64_t accessors = peers_of(device);
+    uint64_t accessors = peers_of(context, device);
     if (kept_take(device, size, accessors, piece)) return CUDA_SUCCESS;
-    CUresult result = piece_make(piece, device, size, accessors, BY_ANY_DEVICE);
-    return result == CUDA_ERROR_OUT_OF_MEMORY && pools_give_up(device) ? piece_make(piece, device, size, accessors, BY_ANY_DEVICE) : result;
+    CUresult result = piece_make(piece, device, size, accessors, accessors, BY_ANY_DEVICE);
+    return result == CUDA_ERROR_OUT_OF_MEMORY && pools_give_up(device) ? piece_make(piece, device, size, accessors, accessors, BY_ANY_DEVICE) : result;
 }
 
 /* 0: the driver's own allocation is to be made, and its answer counts. */
@@ -62,7 +62,7 @@ static int provided(CUdeviceptr *address, size_t bytes, CUresult *result) {
     CUdevice device;
     if (!address || !allocation_wanted(bytes, &request.context, &device)) return 0;
     if ((*result = capture_permits())) return 1;
-    if (!context_is_sound() || make(device, bytes, &piece)) return 0;
+    if (!context_is_sound() || make(request.context, device, bytes, &piece)) return 0;
     if (!piece_register(&piece, &request, NULL)) return piece_drop(&piece), 0;
     *address = piece.base;
     return 1;
@@ -77,7 +77,7 @@ EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
         result = d->cuMemAlloc_v2(address, bytes);
         if (!result) count_left(bytes);
     }
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -108,9 +108,9 @@ EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t w
     struct giving *giving = order_enter_memory();
     if (!provided_pitched(address, pitch, width, height, element, &result)) {
         result = d->cuMemAllocPitch_v2(address, pitch, width, height, element);
-        if (!result) count_left(*pitch * height);
+        if (!result) count_left((pitch ? *pitch : width) * height);
     }
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -186,7 +186,7 @@ EXPORT CUresult cuMemFree_v2(CUdeviceptr address) {
     struct giving *giving = free_enter(address, &put_off);
     if (put_off) return CUDA_SUCCESS;
     if (!giving || !freed(address, &result)) result = d->cuMemFree_v2(address);
-    if (giving) order_leave(giving);
+    if (giving) order_leave_memory(giving);
     return result;
 }
 

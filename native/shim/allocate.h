@@ -20,7 +20,9 @@ void allocations_sweep(void); /* what was freed meanwhile. By whoever opens the 
 void allocations_defer(int defer);
 void allocations_context_gone(CUcontext context);
 
-uint64_t peers_of(CUdevice device); /* which devices may use its allocations, itself among them */
+uint64_t peers_of(CUcontext owner, CUdevice device); /* which devices may use the allocations of a context on that device, which is among them */
+void peers_context_gone(CUcontext context);
+void peers_after_fork(void);
 /* For a copy that the driver would make of its own memory: the current device is let reach whatever of the two it may not. 0: nothing was changed. */
 int peers_let_reach(CUdeviceptr to, CUdeviceptr from);
 

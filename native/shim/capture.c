@@ -91,9 +91,10 @@ void capture_context_gone(CUcontext context) {
     if (context && capturing()) forget(NULL, context);
 }
 
-static CUresult begun(CUresult result, CUstream stream, struct giving *giving) {
+static CUresult begun(CUresult result, CUstream stream, struct giving *giving, int cancellation) {
     if (!result) remember(stream);
     pthread_rwlock_unlock(&beginning);
+    pthread_setcancelstate(cancellation, NULL);
     order_leave(giving);
     return result;
 }
@@ -113,9 +114,11 @@ static CUresult end(CUresult result, CUstream stream) {
 #define BEGIN(name, standard, parameters, arguments) \
     EXPORT CUresult name parameters { \
         if (!driver()) return CUDA_ERROR_NOT_INITIALIZED; \
+        int cancellation; \
         struct giving *giving = order_enter(GIVING_CAPTURE, GATE_LAUNCHES); \
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation); \
         pthread_rwlock_wrlock(&beginning); \
-        return begun(driver()->name arguments, stream ? stream : standard, giving); \
+        return begun(driver()->name arguments, stream ? stream : standard, giving, cancellation); \
     }
 #define BEGIN_BOTH(name, parameters, arguments) \
     BEGIN(name, CU_STREAM_LEGACY, parameters, arguments) BEGIN(name##_ptsz, CU_STREAM_PER_THREAD, parameters, arguments)

@@ -84,10 +84,13 @@ EXPORT CUresult cuInit(unsigned flags) {
     EXPORT CUresult name parameters { \
         const struct driver *d = driver(); \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
+        int cancellation; \
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation); \
         pthread_rwlock_rdlock(&ending); \
         CUresult result = d->name arguments; \
-        if (!result) add(*context, device); \
+        if (!result && context) add(*context, device); \
         pthread_rwlock_unlock(&ending); \
+        pthread_setcancelstate(cancellation, NULL); \
         return result; \
     }
 CREATE(cuDevicePrimaryCtxRetain, (CUcontext *context, CUdevice device), (context, device))
@@ -100,6 +103,7 @@ static void gone(CUcontext context) {
     remove_from_list(context);
     capture_context_gone(context);
     pools_context_gone(context);
+    peers_context_gone(context);
     allocations_context_gone(context);
 }
 
@@ -111,10 +115,12 @@ static void gone(CUcontext context) {
         struct giving *giving = order_enter_memory(); \
         engine_close(context); \
         pthread_rwlock_wrlock(&ending); \
+        pools_context_leaves(context); \
         CUresult result = d->name(context); \
-        if (!result) gone(context); \
+        if (result) pools_context_stays(context); \
+        else gone(context); \
         pthread_rwlock_unlock(&ending); \
-        order_leave(giving); \
+        order_leave_memory(giving); \
         return result; \
     }
 DESTROY(cuCtxDestroy)
@@ -142,11 +148,13 @@ static CUcontext primary_of(CUdevice device) {
         pthread_rwlock_wrlock(&ending); \
         CUcontext primary = primary_of(device); \
         struct ring *ring = engine_hold_primary(device); \
+        if (primary) pools_context_leaves(primary); \
         CUresult result = d->name(device); \
         engine_release_primary(ring); \
-        if (primary && !is_active(device)) gone(primary); \
+        if (primary && is_active(device)) pools_context_stays(primary); \
+        else if (primary) gone(primary); \
         pthread_rwlock_unlock(&ending); \
-        order_leave(giving); \
+        order_leave_memory(giving); \
         return result; \
     }
 LET_GO(cuDevicePrimaryCtxRelease)
@@ -159,6 +167,6 @@ EXPORT CUresult cuCtxFromGreenCtx(CUcontext *context, void *green) {
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     CUresult result = d->cuCtxFromGreenCtx(context, green);
-    if (!result) engine_refuse(*context);
+    if (!result && context) engine_refuse(*context);
     return result;
 }

@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "kind.h"
 #include "order.h"
+#include "threads.h"
 #include "torpor.h"
 
 #include <sched.h>
@@ -16,14 +17,16 @@ struct copy {
     int later; /* may return before the device has got everything */
 };
 
-/* NOT_PASSED: from pageable memory to the device, or the other way. */
+/* NOT_PASSED: from pageable memory to the current device, or the other way. Memory of another device the lanes need not reach. */
 static enum reason sort(const struct copy *copy, enum direction *direction) {
-    enum kind to = kind_of(copy->to, copy->bytes), from = kind_of(copy->from, copy->bytes);
+    CUdevice current = 0, to_device = 0, from_device = 0;
+    enum kind to = kind_of(copy->to, copy->bytes, &to_device), from = kind_of(copy->from, copy->bytes, &from_device);
+    driver()->cuCtxGetDevice(&current);
     if (to == MANAGED_MEMORY || from == MANAGED_MEMORY) return PASSED_MANAGED;
     if (to == DEVICE_MEMORY && from == DEVICE_MEMORY) return PASSED_DEVICE;
     if (to == PINNED_HOST || from == PINNED_HOST) return PASSED_PINNED;
     if (to == PAGEABLE && from == PAGEABLE) return PASSED_HOST;
-    if (to == UNKNOWN || from == UNKNOWN) return PASSED_OTHER;
+    if (to == UNKNOWN || from == UNKNOWN || (to == DEVICE_MEMORY ? to_device : from_device) != current) return PASSED_OTHER;
     *direction = to == DEVICE_MEMORY ? TO_DEVICE : TO_HOST;
     return NOT_PASSED;
 }
@@ -41,7 +44,7 @@ static int in_capture(const struct copy *copy) {
 /* An upload that the driver takes without waiting for its stream must not wait here either: 4 MiB of its staging memory were seen. */
 enum { DRIVER_STAGES = 8 << 20 };
 
-enum moment { BUSY, IDLE, FAILED };
+enum moment { IDLE, BUSY, FAILED };
 
 /* Whether the stream has done what it was given, after waiting so long; less than 0: as long as it takes. */
 static enum moment await(CUstream stream, int64_t nanoseconds) {
@@ -58,18 +61,39 @@ static enum moment await(CUstream stream, int64_t nanoseconds) {
     return result == CUDA_SUCCESS ? IDLE : result == CUDA_ERROR_NOT_READY ? BUSY : FAILED;
 }
 
-/* Nonzero: the stream is idle, and held. First it is waited for with no hold, as its work may need another thread to go on. */
-static int hold_idle(CUcontext context, const struct copy *copy, enum direction direction, enum reason *why) {
-    static const int64_t at_once = 5000000, soon = 100000000;
+static const enum reason reasons[] = {[BUSY] = PASSED_BUSY, [FAILED] = PASSED_OTHER}; /* of a failure the driver's own copy says what is wrong */
+
+/* With no hold, as the stream's work may need another thread to go on. 0: it is not idle. */
+static int await_idle(const struct copy *copy, enum direction direction, enum reason *why) {
+    static const int64_t at_once = 5000000;
     int no_wait = copy->later && direction == TO_DEVICE && copy->bytes < DRIVER_STAGES;
     if (no_wait && driver()->cuStreamQuery(copy->stream)) return *why = PASSED_BUSY, 0;
     enum moment moment = await(copy->stream, no_wait ? at_once : -1);
-    int held = moment == IDLE && order_hold(context, copy->stream);
-    if (held) moment = await(copy->stream, soon);
-    else if (moment == IDLE) moment = BUSY;
-    if (held && moment != IDLE) order_release(context, copy->stream);
-    *why = moment == FAILED ? PASSED_OTHER : PASSED_BUSY; /* of a failure the driver's own copy says what is wrong */
+    *why = reasons[moment];
     return moment == IDLE;
+}
+
+/* Nonzero: the stream is idle, and held. */
+static int hold_idle(CUcontext context, const struct copy *copy, enum reason *why) {
+    static const int64_t soon = 100000000;
+    if (!order_hold(context, copy->stream)) return *why = PASSED_BUSY, 0;
+    enum moment moment = await(copy->stream, soon);
+    if (moment != IDLE) order_release(context, copy->stream);
+    *why = reasons[moment];
+    return moment == IDLE;
+}
+
+static int copy_held(struct ring *ring, CUcontext context, enum direction direction, const struct copy *copy, CUresult *result, enum reason *why) {
+    struct piece piece = piece_of(copy, direction);
+    struct quiet quiet;
+    thread_quiet(&quiet);
+    int done = hold_idle(context, copy, why);
+    if (done) {
+        done = engine_copy(ring, context, direction, &piece, 1, copy->later && direction == TO_DEVICE ? &copy->stream : NULL, result, why);
+        order_release(context, copy->stream);
+    }
+    thread_unquiet(&quiet);
+    return done;
 }
 
 static int copied(const struct copy *copy, CUresult *result, enum reason *why) {
@@ -80,11 +104,7 @@ static int copied(const struct copy *copy, CUresult *result, enum reason *why) {
     if (in_capture(copy)) return *why = PASSED_CAPTURE, 0;
     if ((*why = sort(copy, &direction)) != NOT_PASSED) return 0;
     struct ring *ring = engine_ring(context, copy->bytes, why);
-    struct piece piece = piece_of(copy, direction);
-    if (!ring || !hold_idle(context, copy, direction, why)) return 0;
-    int done = engine_copy(ring, context, direction, &piece, 1, copy->later && direction == TO_DEVICE ? &copy->stream : NULL, result, why);
-    order_release(context, copy->stream);
-    return done;
+    return ring && await_idle(copy, direction, why) && copy_held(ring, context, direction, copy, result, why);
 }
 
 /* 0: the driver is to make it. */
@@ -97,7 +117,7 @@ static int by_engine(const struct copy *copy, CUresult *result) {
         if (driver()->complete && !driver()->cuThreadExchangeStreamCaptureMode(&mode)) {
             struct giving *giving = order_enter_memory();
             done = copied(copy, result, &why);
-            order_leave(giving);
+            order_leave_memory(giving);
             driver()->cuThreadExchangeStreamCaptureMode(&mode);
         }
     }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "engine.h"
 #include "pages.h"
+#include "threads.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -178,13 +179,16 @@ CUresult engine_move(CUcontext context, enum direction direction, const struct p
 
 void engine_close(CUcontext context) {
     struct ring *ring = context ? find_known(context) : NULL;
+    struct quiet quiet;
     if (!ring) return;
+    thread_quiet(&quiet);
     pthread_mutex_lock(&ring->turn);
     if (ring->context == context) {
         ring_stop(ring);
         disown(ring);
     }
     pthread_mutex_unlock(&ring->turn);
+    thread_unquiet(&quiet);
 }
 
 void engine_refuse(CUcontext context) {

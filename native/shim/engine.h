@@ -8,7 +8,8 @@
 struct ring *engine_ring(CUcontext context, size_t bytes, enum reason *why);
 
 /* Copies in the current context, which must be the ring's: one at a time, the others wait. With a stream the device may get
- * the last bytes later, but before the stream goes on; without, when this returns all is done. 0: nothing was done, and why. */
+ * the last bytes later, but before the stream goes on; without, when this returns all is done. 0: nothing was done, and why.
+ * For a thread that is quiet: the lanes are at work on its pieces until this returns. */
 int engine_copy(struct ring *ring, CUcontext context, enum direction direction, const struct piece *pieces, size_t count,
                 const CUstream *stream, CUresult *result, enum reason *why);
 

@@ -166,7 +166,7 @@
 #define CALLED(X) \
     X(cuCtxGetCurrent, cuCtxGetCurrent) X(cuCtxSetCurrent, cuCtxSetCurrent) \
     X(cuCtxPushCurrent_v2, cuCtxPushCurrent_v2) X(cuCtxPopCurrent_v2, cuCtxPopCurrent_v2) X(cuCtxGetDevice, cuCtxGetDevice) \
-    X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) X(cuDeviceGetAttribute, cuDeviceGetAttribute) \
+    X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) X(cuDeviceGetAttribute, cuDeviceGetAttribute) X(cuDeviceGetCount, cuDeviceGetCount) \
     X(cuMemHostAlloc, cuMemHostAlloc) X(cuMemFreeHost, cuMemFreeHost) \
     X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamQuery, cuStreamQuery) X(cuStreamWaitEvent, cuStreamWaitEvent) \
     X(cuStreamIsCapturing, cuStreamIsCapturing) X(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode) \
@@ -177,7 +177,7 @@
 #define OPTIONAL(X) \
     X(cuCheckpointProcessGetRestoreThreadId, cuCheckpointProcessGetRestoreThreadId) \
     X(cuDeviceGetMemPool, cuDeviceGetMemPool) X(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool) X(cuStreamGetCtx, cuStreamGetCtx) \
-    X(cuDeviceCanAccessPeer, cuDeviceCanAccessPeer)
+    X(cuDeviceCanAccessPeer, cuDeviceCanAccessPeer) X(cuMemPoolGetAccess, cuMemPoolGetAccess)
 
 /* Without one of these the engine cannot work; every driver since CUDA 11.0 has them. */
 #define ENGINE_NEEDS(X) \

@@ -35,7 +35,7 @@ static void give_up(struct kept *k) {
 int kept_take(CUdevice device, size_t size, uint64_t accessors, struct piece_of_device *piece) {
     struct kept *k = find(device, size);
     if (!k) return 0;
-    if (piece_map(&k->piece, accessors)) return give_up(k), 0;
+    if (piece_map(&k->piece, accessors, accessors)) return give_up(k), 0;
     *piece = k->piece;
     free(k);
     return 1;

@@ -2,11 +2,11 @@
 
 #include <stdint.h>
 
-static enum kind kind_at(CUdeviceptr address) {
-    CUpointer_attribute attributes[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_IS_MANAGED};
+static enum kind kind_at(CUdeviceptr address, CUdevice *device) {
+    CUpointer_attribute attributes[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_IS_MANAGED, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL};
     unsigned type = 0, managed = 0; /* the second is a bool, so its first byte is written at least */
-    void *values[] = {&type, &managed};
-    if (driver()->cuPointerGetAttributes(2, attributes, values, address)) return UNKNOWN;
+    void *values[] = {&type, &managed, device};
+    if (driver()->cuPointerGetAttributes(3, attributes, values, address)) return UNKNOWN;
     if (managed) return MANAGED_MEMORY;
     return type == 0 ? PAGEABLE : type == CU_MEMORYTYPE_HOST ? PINNED_HOST : type == CU_MEMORYTYPE_DEVICE ? DEVICE_MEMORY : UNKNOWN;
 }
@@ -34,10 +34,11 @@ static int is_one_range(CUdeviceptr address, CUdeviceptr last) {
     return end > last;
 }
 
-enum kind kind_of(CUdeviceptr address, size_t bytes) {
+enum kind kind_of(CUdeviceptr address, size_t bytes, CUdevice *device) {
+    CUdevice at_end = 0;
     if (!address || bytes > UINT64_MAX - address) return UNKNOWN;
     CUdeviceptr last = address + bytes - 1;
-    enum kind kind = kind_at(address);
-    if (kind != kind_at(last)) return UNKNOWN;
+    enum kind kind = kind_at(address, device);
+    if (kind != kind_at(last, &at_end) || (kind == DEVICE_MEMORY && *device != at_end)) return UNKNOWN;
     return kind == DEVICE_MEMORY && !is_one_range(address, last) ? UNKNOWN : kind;
 }

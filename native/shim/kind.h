@@ -6,7 +6,8 @@
 
 enum kind { PAGEABLE, PINNED_HOST, MANAGED_MEMORY, DEVICE_MEMORY, UNKNOWN };
 
-/* Of the whole range. UNKNOWN: it is of several kinds, or of several allocations, over which the driver does not copy. */
-enum kind kind_of(CUdeviceptr address, size_t bytes);
+/* Of the whole range, and the device whose memory it is, if it is a device's. UNKNOWN: it is of several kinds, or of several allocations,
+ * over which the driver does not copy. */
+enum kind kind_of(CUdeviceptr address, size_t bytes, CUdevice *device);
 
 #endif

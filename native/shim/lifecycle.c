@@ -48,6 +48,7 @@ static void after_fork(void) {
     together_after_fork();
     buffer_after_fork();
     blocks_after_fork();
+    peers_after_fork();
     pools_after_fork();
     kept_after_fork();
     contexts_after_fork();

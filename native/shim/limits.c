@@ -85,6 +85,6 @@ EXPORT CUresult cuCtxSetLimit(CUlimit limit, size_t value) {
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = d->cuCtxSetLimit(limit, value);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }

@@ -43,8 +43,8 @@ EXPORT CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, c
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = d->cuMemCreate(handle, size, prop, flags);
-    if (!result && is_recorded(prop)) record(handle, prop, size);
-    order_leave(giving);
+    if (!result && handle && prop && is_recorded(prop)) record(handle, prop, size);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -68,7 +68,7 @@ EXPORT CUresult cuMemRelease(CUmemGenericAllocationHandle handle) {
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     if (!release(handle, &result)) result = d->cuMemRelease(handle);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -86,7 +86,7 @@ EXPORT CUresult cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemG
     struct giving *giving = order_enter_memory();
     CUresult result = WITH_REAL(handle, d->cuMemMap(address, size, offset, real, flags));
     if (!result) map_recorded(address, handle);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -124,7 +124,7 @@ EXPORT CUresult cuMemUnmap(CUdeviceptr address, size_t size) {
     struct giving *giving = order_enter_memory();
     CUresult result = is_allocation_between(address, address + size) ? CUDA_ERROR_INVALID_VALUE : d->cuMemUnmap(address, size);
     if (!result) unmap_recorded(address, address + size);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -133,7 +133,7 @@ EXPORT CUresult cuMemAddressReserve(CUdeviceptr *address, size_t size, size_t al
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = d->cuMemAddressReserve(address, size, alignment, hint, flags);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -142,7 +142,7 @@ EXPORT CUresult cuMemAddressFree(CUdeviceptr address, size_t size) {
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = is_allocation_between(address, address + size) ? CUDA_ERROR_INVALID_VALUE : d->cuMemAddressFree(address, size);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -171,7 +171,7 @@ EXPORT CUresult cuMemSetAccess(CUdeviceptr address, size_t size, const CUmemAcce
     struct giving *giving = order_enter_memory();
     CUresult result = is_allocation_between(address, address + size) ? CUDA_ERROR_INVALID_VALUE : d->cuMemSetAccess(address, size, list, count);
     if (!result) note_accesses(address, address + size, list, count);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -209,7 +209,7 @@ static void stay(CUmemGenericAllocationHandle handle) {
         struct giving *giving = order_enter_memory(); \
         CUresult result = WITH_REAL(handle, d->name arguments); \
         if (!result) stay(handle); \
-        order_leave(giving); \
+        order_leave_memory(giving); \
         return result; \
     }
 GIVE_AWAY(cuMemExportToShareableHandle, (void *shareable, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type, unsigned long long flags),
@@ -224,7 +224,7 @@ EXPORT CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = WITH_REAL(handle, d->cuMemGetAllocationPropertiesFromHandle(prop, real));
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -244,6 +244,6 @@ EXPORT CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     if (!handle || !retained(handle, (CUdeviceptr)(uintptr_t)address, &result)) result = d->cuMemRetainAllocationHandle(handle, address);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }

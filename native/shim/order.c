@@ -3,10 +3,14 @@
 #include "capture.h"
 #include "statistics.h"
 
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { MAX_HOLDS = 64 };
 static const uint64_t patience_ns = 5000000; /* a call that takes longer waits for the GPU */
@@ -22,12 +26,16 @@ _Atomic int order_holds;
 static _Atomic int gate; /* enum gate; written with the mutex */
 static struct giving *keeper; /* of the thread that every gate lets through; with the mutex */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the holds and the gate */
-static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+static _Atomic uint32_t releases; /* so many: of holds and of the gate */
+static _Atomic int sleepers;
 
 /* What the thread still calls, at the end of something else of its own, gets another. */
-static void thread_ended(void *giving) {
+static void thread_ended(void *ended) {
+    struct giving *g = ended;
     mine = NULL;
-    atomic_store(&((struct giving *)giving)->owned, 0);
+    atomic_store(&g->stream, GIVING_NOTHING); /* where it was cancelled, it is no more */
+    g->memory_calls = 0;
+    atomic_store(&g->owned, 0);
 }
 
 static void make_key(void) { pthread_key_create(&key, thread_ended); }
@@ -58,41 +66,82 @@ static int is_blocking(CUstream stream) {
     return driver()->cuStreamGetFlags(stream, &flags) || !(flags & CU_STREAM_NON_BLOCKING);
 }
 
-/* Whether work for the stream, given by this thread, and the hold's copy are ordered by CUDA. */
-static int concerns(const struct hold *hold, CUcontext context, CUstream stream) {
-    if (!hold->used) return 0;
-    if (stream == CU_STREAM_PER_THREAD && hold->stream == CU_STREAM_PER_THREAD) return pthread_equal(hold->thread, pthread_self());
-    if (stream != CU_STREAM_LEGACY && hold->stream != CU_STREAM_LEGACY) return hold->stream == stream;
-    if (hold->context != context) return 0;
-    return stream == hold->stream || (stream == CU_STREAM_LEGACY ? hold->blocking : is_blocking(stream));
+/* What a thread is about to give. */
+struct work {
+    CUcontext context;
+    CUstream stream;
+    int recorded; /* it does not run now, and a stream that captures is best not asked anything else */
+    enum { NO, YES, NOT_ASKED } blocking;
+};
+
+/* Whether the work, given by this thread, and the hold's copy are ordered by CUDA. NOT_ASKED: that depends on the stream. */
+static int concerns(const struct hold *hold, const struct work *w) {
+    if (!hold->used) return NO;
+    if (w->stream == CU_STREAM_PER_THREAD && hold->stream == CU_STREAM_PER_THREAD) return pthread_equal(hold->thread, pthread_self());
+    if (w->stream != CU_STREAM_LEGACY && hold->stream != CU_STREAM_LEGACY) return hold->stream == w->stream;
+    if (hold->context != w->context) return NO;
+    if (w->stream == hold->stream) return YES;
+    return w->stream == CU_STREAM_LEGACY ? hold->blocking : (int)w->blocking;
 }
 
-/* What is recorded does not run now, and a stream that captures is best not asked anything else. */
 static int is_recorded(CUstream stream) {
     CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
     return capturing() && !driver()->cuStreamIsCapturing(stream, &status) && status != CU_STREAM_CAPTURE_STATUS_NONE;
 }
 
-static int held(CUcontext context, CUstream stream) {
-    if (stream == GIVING_MEMORY || stream == GIVING_CAPTURE || is_recorded(stream)) return 0;
-    for (int i = 0; i < MAX_HOLDS; i++)
-        if (concerns(&holds[i], context, stream)) return 1;
-    return 0;
+static int is_no_stream(CUstream given) { return given == GIVING_NOTHING || given == GIVING_MEMORY || given == GIVING_CAPTURE; }
+
+static int held(const struct work *w) {
+    int held = NO;
+    if (is_no_stream(w->stream) || w->recorded) return NO;
+    for (int i = 0; i < MAX_HOLDS && held != YES; i++) {
+        int one = concerns(&holds[i], w);
+        if (one) held = one;
+    }
+    return held;
 }
 
 static int kept_out(enum gate closed) { return atomic_load(&gate) >= (int)closed; }
 
-void order_wait(struct giving *giving, CUstream stream, enum gate closed) {
-    CUcontext context = NULL;
-    atomic_store(&giving->stream, GIVING_NOTHING); /* whoever holds need not wait for this thread */
-    driver()->cuCtxGetCurrent(&context);
+/* A new hold comes after the mutex, and sees the stream. */
+static int try_to_go(struct giving *giving, const struct work *w, enum gate closed) {
     pthread_mutex_lock(&mutex);
-    while ((kept_out(closed) && giving != keeper) || held(context, stream)) pthread_cond_wait(&released, &mutex);
-    atomic_store(&giving->stream, stream); /* a new hold comes after the mutex, and sees it */
+    int waits = kept_out(closed) && giving != keeper ? YES : held(w);
+    if (!waits) atomic_store(&giving->stream, w->stream);
     pthread_mutex_unlock(&mutex);
+    return waits;
 }
 
-static int is_no_stream(CUstream given) { return given == GIVING_NOTHING || given == GIVING_MEMORY || given == GIVING_CAPTURE; }
+/* With no lock, and on a word alone: a thread that is cancelled here, or that jumps out of a signal handler, leaves nothing behind. */
+static void sleep_until_release(uint32_t seen) {
+    int type;
+    atomic_fetch_add(&sleepers, 1);
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+    syscall(SYS_futex, &releases, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    pthread_setcanceltype(type, NULL);
+    atomic_fetch_sub(&sleepers, 1);
+}
+
+static void wake_sleepers(void) {
+    atomic_fetch_add(&releases, 1);
+    if (atomic_load(&sleepers)) syscall(SYS_futex, &releases, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* The driver is asked with no lock: it does not answer while a controller has locked it. */
+void order_wait(struct giving *giving, CUstream stream, enum gate closed) {
+    struct work w = {.stream = stream, .blocking = NOT_ASKED};
+    atomic_store(&giving->stream, GIVING_NOTHING); /* whoever holds need not wait for this thread */
+    driver()->cuCtxGetCurrent(&w.context);
+    for (;;) {
+        uint32_t seen = atomic_load(&releases);
+        w.recorded = !is_no_stream(stream) && is_recorded(stream);
+        int waits = try_to_go(giving, &w, closed);
+        if (waits == NO) return;
+        if (waits == NOT_ASKED) w.blocking = is_blocking(stream) ? YES : NO;
+        else sleep_until_release(seen);
+    }
+}
+
 
 static int may_concern(CUstream given, CUstream stream) {
     if (is_no_stream(given)) return 0;
@@ -129,8 +178,8 @@ void order_release(CUcontext context, CUstream stream) {
         atomic_fetch_sub(&order_holds, 1);
         break;
     }
-    pthread_cond_broadcast(&released);
     pthread_mutex_unlock(&mutex);
+    wake_sleepers();
 }
 
 int order_hold(CUcontext context, CUstream stream) {
@@ -149,8 +198,8 @@ void order_close(enum gate new) {
 void order_open(void) {
     pthread_mutex_lock(&mutex);
     if (atomic_exchange(&gate, GATE_OPEN) != GATE_OPEN) atomic_fetch_sub(&order_holds, 1);
-    pthread_cond_broadcast(&released);
     pthread_mutex_unlock(&mutex);
+    wake_sleepers();
 }
 
 void order_let_through(void) {
@@ -175,14 +224,24 @@ static int is_capture(CUstream given) { return given == GIVING_CAPTURE; }
 int order_await_out(uint64_t until) { return await_while(is_something, until); }
 int order_await_captures(uint64_t until) { return await_while(is_capture, until); }
 
-struct giving *order_enter_memory(void) { return order_enter(GIVING_MEMORY, GATE_ALL); }
+static struct giving *uncancelled(struct giving *giving) {
+    if (giving != &nobodys && !giving->memory_calls++) pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &giving->cancellation);
+    return giving;
+}
+
+struct giving *order_enter_memory(void) { return uncancelled(order_enter(GIVING_MEMORY, GATE_ALL)); }
 
 struct giving *order_enter_memory_now(void) {
     struct giving *giving = order_mine();
     atomic_store(&giving->stream, GIVING_MEMORY);
-    if (!kept_out(GATE_ALL)) return giving;
+    if (!kept_out(GATE_ALL)) return uncancelled(giving);
     atomic_store(&giving->stream, GIVING_NOTHING);
     return NULL;
+}
+
+void order_leave_memory(struct giving *giving) {
+    order_leave(giving);
+    if (giving != &nobodys && !--giving->memory_calls) pthread_setcancelstate(giving->cancellation, NULL);
 }
 
 uint64_t order_calls(void) {
@@ -194,9 +253,8 @@ uint64_t order_calls(void) {
 /* The other threads are gone, wherever they were. */
 void order_after_fork(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
-    static const pthread_cond_t unwaited = PTHREAD_COND_INITIALIZER;
     mutex = unlocked;
-    released = unwaited;
+    atomic_store(&sleepers, 0);
     for (int i = 0; i < MAX_HOLDS; i++) holds[i].used = 0;
     atomic_store(&order_holds, 0);
     atomic_store(&gate, GATE_OPEN);

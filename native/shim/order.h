@@ -15,6 +15,7 @@ struct giving {
     _Atomic(CUstream) stream;
     _Atomic uint64_t calls;
     _Atomic int owned;
+    int memory_calls, cancellation; /* within so many, and what was allowed before the first */
 } __attribute__((aligned(128)));
 #define GIVING_NOTHING ((CUstream)~(uintptr_t)0)
 #define GIVING_MEMORY ((CUstream)~(uintptr_t)1)  /* an allocation, or a copy that finds out whose it is */
@@ -60,8 +61,11 @@ void order_close(enum gate gate); /* from here on; those who are in a call go on
 void order_open(void);
 int order_await_out(uint64_t until);      /* 0: somebody was still in a call that the closed gate would hold back */
 int order_await_captures(uint64_t until); /* the same of those who begin a capture */
+
+/* To allocate, free or ask. Until it leaves the thread is not cancelled, as it may have locks then; where it waits at the gate it may be. */
 struct giving *order_enter_memory(void);     /* waits at a closed gate */
 struct giving *order_enter_memory_now(void); /* NULL: it is closed */
+void order_leave_memory(struct giving *mine);
 
 void order_let_through(void); /* the calling thread, from now on: the process ends with it */
 

@@ -153,9 +153,9 @@ static size_t pieces_of(const struct block *b, const struct shelf *shelf, struct
         return 1;
     }
     for (const struct part *t = b->chunk->first; t; t = t->next) {
-        if (t->is_free) continue;
+        if (t->frees) continue;
         size_t offset = t->base - b->chunk->base;
-        while (t->next && !t->next->is_free) t = t->next;
+        while (t->next && !t->next->frees) t = t->next;
         if (pieces) pieces[count] = piece_at(b, shelf, offset, t->base + t->size - b->chunk->base - offset);
         count++;
     }

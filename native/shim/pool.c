@@ -1,6 +1,7 @@
 #include "pool.h"
 #include "allocate.h"
 #include "capture.h"
+#include "contexts.h"
 #include "order.h"
 #include "spares.h"
 #include "statistics.h"
@@ -14,19 +15,19 @@ static struct pool *known(CUmemoryPool handle, CUdevice device) {
 }
 
 /* What is gathered is no longer for other streams, so that comes last but for a new chunk. NULL: there is no memory. */
-static struct part *find(struct pool *p, size_t size, CUcontext context, CUstream stream) {
-    struct part *t = part_find(p, size, context, stream, 0);
-    if (!t) t = part_find(p, size, context, stream, 1);
+static struct part *find(struct pool *p, size_t size, const struct line *line) {
+    struct part *t = part_find(p, size, line);
+    if (!t && !p->patient) parts_settle(p), t = part_find(p, size, line);
     if (t) return t;
-    parts_gather(p, context, stream);
-    if ((t = part_find(p, size, context, stream, 0))) return t;
+    parts_gather(p, line);
+    if ((t = part_find(p, size, line))) return t;
     return context_is_sound() ? chunk_make(p, size) : NULL;
 }
 
 /* 0: there is none to be had. */
-static CUdeviceptr take(struct pool *p, const struct request *request, CUcontext context, CUstream stream) {
+static CUdeviceptr take(struct pool *p, const struct request *request, const struct line *line) {
     size_t size = granules(request->bytes);
-    struct part *t = find(p, size, context, stream);
+    struct part *t = find(p, size, line);
     if (t) part_use(t, size, request);
     return t ? t->base : 0;
 }
@@ -50,11 +51,12 @@ static int provided(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstr
     if (!address || !allocation_wanted(bytes, &context, &device) || in_capture(stream) || !is_of_context(stream, context)) return 0;
     if (!pool && (!driver()->cuDeviceGetMemPool || driver()->cuDeviceGetMemPool(&pool, device))) return 0;
     request.pool = pool;
+    struct line line = line_of(context, stream);
     for (int again = 1; again >= 0; again--) {
         pthread_mutex_lock(&pools_mutex);
         struct pool *p = known(pool, device);
         int servable = p && p->device == device;
-        CUdeviceptr taken = servable ? take(p, &request, context, stream) : 0;
+        CUdeviceptr taken = servable ? take(p, &request, &line) : 0;
         spares_look_for_excess();
         pthread_mutex_unlock(&pools_mutex);
         if (taken) return *address = taken, 1;
@@ -72,7 +74,7 @@ static int provided(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstr
         result = d->call; \
         if (!result) count_left(bytes); \
     } \
-    order_leave(giving); \
+    order_leave_memory(giving); \
     return result
 
 #define ALLOCATE(name, standard) EXPORT CUresult name(CUdeviceptr *address, size_t bytes, CUstream stream) { \
@@ -84,15 +86,9 @@ ALLOCATE(cuMemAllocAsync_ptsz, CU_STREAM_PER_THREAD)
 ALLOCATE_FROM(cuMemAllocFromPoolAsync, CU_STREAM_LEGACY)
 ALLOCATE_FROM(cuMemAllocFromPoolAsync_ptsz, CU_STREAM_PER_THREAD)
 
-/* Where there is no memory for the records of what is freed, it is waited for and goes at once. */
-static void drop_waited(const struct piece_of_device *piece, CUstream stream) {
-    driver()->cuStreamSynchronize(stream);
-    piece_drop(piece);
-}
-
-/* With the mutex. Takes the part from the program; memory that is of no pool becomes one. NULL: there is no such allocation, or it
- * is out of the register as a piece. */
-static struct part *take_from_program(CUdeviceptr address, struct piece_of_device *piece, int *found) {
+/* With the mutex. Takes the part from the program; memory that is of no pool becomes one. NULL: there is no such allocation, or there is no
+ * memory for the records, and it goes when the gate opens next, as what is freed while it is closed. */
+static struct part *take_from_program(CUdeviceptr address, int *found) {
     struct mapping *mapping;
     struct part *part;
     pthread_rwlock_wrlock(&blocks_lock);
@@ -102,27 +98,27 @@ static struct part *take_from_program(CUdeviceptr address, struct piece_of_devic
     else if (request) {
         struct pool *nobodys = pool_of_nobody(mapping->block->prop.location.id);
         part = nobodys ? chunk_adopt(nobodys, mapping) : NULL;
-        if (!part) piece_unregister(mapping, piece);
+        if (!part) request->freed = 1;
     }
     pthread_rwlock_unlock(&blocks_lock);
     return *found ? part : NULL;
 }
 
-/* Without a stream the program has waited for whatever used it. */
-static struct mark *marked(CUcontext context, CUstream stream) { return stream ? mark_new(context, stream) : NULL; }
+static void free_at_next_opening(struct part *part) {
+    pthread_rwlock_wrlock(&blocks_lock);
+    part->request.freed = 1;
+    pthread_rwlock_unlock(&blocks_lock);
+}
 
-int pool_free(CUdeviceptr address, CUstream stream) {
-    struct piece_of_device piece;
-    CUcontext context = NULL;
+int pool_free(CUdeviceptr address, const struct line *line) {
     int found;
-    driver()->cuCtxGetCurrent(&context);
     pthread_mutex_lock(&pools_mutex);
-    struct part *part = take_from_program(address, &piece, &found);
-    struct mark *mark = part ? marked(context, stream) : NULL;
+    struct part *part = take_from_program(address, &found);
+    struct mark *mark = part && line ? mark_new(line) : NULL;
+    if (part && line && !mark) free_at_next_opening(part), part = NULL;
     pthread_mutex_unlock(&pools_mutex);
-    if (!part) return found ? drop_waited(&piece, stream), 1 : 0;
+    if (!part) return found;
     if (mark) mark_record(mark);
-    else if (stream) driver()->cuStreamSynchronize(stream);
     pthread_mutex_lock(&pools_mutex);
     part_free(part, mark);
     spares_look_for_excess();
@@ -131,14 +127,39 @@ int pool_free(CUdeviceptr address, CUstream stream) {
 }
 
 /* What is the driver's own need not wait for the mutex. */
-static int is_ours(CUdeviceptr address) {
+static int is_ours(CUdeviceptr address, CUdevice *device) {
+    struct mapping *mapping;
     pthread_rwlock_rdlock(&blocks_lock);
-    int found = request_at(address, NULL, NULL) != NULL;
+    int found = request_at(address, &mapping, NULL) != NULL;
+    if (found) *device = mapping->block->prop.location.id;
     pthread_rwlock_unlock(&blocks_lock);
     return found;
 }
 
-static int freed(CUdeviceptr address, CUstream stream) { return address && !in_capture(stream) && is_ours(address) && pool_free(address, stream); }
+/* A stream of its own may be of another context than the current one, or there may be no current one; the default ones are of the current.
+ * 0: there is no such stream. */
+static int find_line(CUstream stream, CUdevice device, struct line *line) {
+    const struct driver *d = driver();
+    CUcontext current = NULL, its = NULL, any = NULL;
+    int standard = stream == CU_STREAM_LEGACY || stream == CU_STREAM_PER_THREAD;
+    d->cuCtxGetCurrent(&current);
+    if (!current && (standard || !(any = context_on(device)) || d->cuCtxPushCurrent_v2(any))) return 0;
+    CUresult result = standard || !d->cuStreamGetCtx ? CUDA_ERROR_NOT_SUPPORTED : d->cuStreamGetCtx(stream, &its);
+    if (result == CUDA_ERROR_NOT_SUPPORTED) its = current; /* or a green context's */
+    if (any) d->cuCtxPopCurrent_v2(&any);
+    if (its) *line = line_of(its, stream);
+    return its != NULL;
+}
+
+/* 0: the driver is to answer. Whether it frees without a current context, it is asked with an address that is nobody's. */
+static int freed(CUdeviceptr address, CUstream stream, CUresult (*ask)(CUdeviceptr address, CUstream stream)) {
+    CUcontext current = NULL;
+    CUdevice device;
+    struct line line;
+    if (!address || in_capture(stream) || !is_ours(address, &device)) return 0;
+    if ((driver()->cuCtxGetCurrent(&current) || !current) && ask(0, stream)) return 0;
+    return find_line(stream, device, &line) && pool_free(address, &line);
+}
 
 #define FREE(name, standard) \
     EXPORT CUresult name(CUdeviceptr address, CUstream stream) { \
@@ -148,8 +169,8 @@ static int freed(CUdeviceptr address, CUstream stream) { return address && !in_c
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
         struct giving *giving = free_enter(address, &put_off); \
         if (put_off) return CUDA_SUCCESS; \
-        if (!giving || !freed(address, stream ? stream : standard)) result = d->name(address, stream); \
-        if (giving) order_leave(giving); \
+        if (!giving || !freed(address, stream ? stream : standard, d->name)) result = d->name(address, stream); \
+        if (giving) order_leave_memory(giving); \
         return result; \
     }
 FREE(cuMemFreeAsync, CU_STREAM_LEGACY)

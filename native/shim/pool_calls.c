@@ -7,7 +7,7 @@ EXPORT CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props)
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     CUresult result = d->cuMemPoolCreate(pool, props);
-    if (result) return result;
+    if (result || !pool || !props) return result;
     int ours = props->allocType == CU_MEM_ALLOCATION_TYPE_PINNED && !props->handleTypes && !props->maxSize && !props->usage &&
                props->location.type == CU_MEM_LOCATION_TYPE_DEVICE && props->location.id >= 0 && props->location.id < MAX_DEVICES;
     pthread_mutex_lock(&pools_mutex);
@@ -28,14 +28,14 @@ EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool) {
     return result;
 }
 
-/* With the mutex. */
-static uint64_t share(const struct pool *p, CUmemPool_attribute attribute) {
+/* With the mutex. NULL: of this the driver tells alone. */
+static const uint64_t *share(const struct pool *p, CUmemPool_attribute attribute) {
     switch ((int)attribute) {
-    case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: return p->used;
-    case CU_MEMPOOL_ATTR_USED_MEM_HIGH: return p->used_high;
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT: return p->reserved;
-    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH: return p->reserved_high;
-    default: return 0;
+    case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: return &p->used;
+    case CU_MEMPOOL_ATTR_USED_MEM_HIGH: return &p->used_high;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT: return &p->reserved;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH: return &p->reserved_high;
+    default: return NULL;
     }
 }
 
@@ -44,8 +44,9 @@ EXPORT CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute att
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     CUresult result = d->cuMemPoolGetAttribute(pool, attribute, value);
     pthread_mutex_lock(&pools_mutex);
-    struct pool *p = result ? NULL : pool_find(pool);
-    if (p && attribute >= CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) *(cuuint64_t *)value += share(p, attribute);
+    struct pool *p = result || !value ? NULL : pool_find(pool);
+    const uint64_t *more = p ? share(p, attribute) : NULL;
+    if (more) *(cuuint64_t *)value += *more;
     pthread_mutex_unlock(&pools_mutex);
     return result;
 }
@@ -55,7 +56,8 @@ EXPORT CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute att
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     CUresult result = d->cuMemPoolSetAttribute(pool, attribute, value);
     pthread_mutex_lock(&pools_mutex);
-    struct pool *p = result ? NULL : pool_find(pool);
+    struct pool *p = result || !value ? NULL : pool_find(pool);
+    if (p && attribute == CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC) p->patient = !*(int *)value;
     if (p && attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) p->threshold = *(cuuint64_t *)value;
     if (p && attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH) p->used_high = p->used;
     if (p && attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH) p->reserved_high = p->reserved;
@@ -74,32 +76,15 @@ EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep) {
     if (p) spares_trim(p, keep);
     spares_look_for_excess();
     pthread_mutex_unlock(&pools_mutex);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
-/* With the mutex. */
-static CUresult allow_all(struct pool *p) {
-    CUresult result = CUDA_SUCCESS;
-    pthread_rwlock_wrlock(&blocks_lock);
-    for (struct mapping *m = mapping_next(0); m; m = mapping_next(m->base + m->size)) {
-        if (!m->block->chunk || m->block->chunk->pool != p) continue;
-        CUresult one = map_allow(m->base, m->size, p->accessors, p->accessors);
-        if (one) result = one;
-        m->readers = m->writers = p->accessors;
-    }
-    pthread_rwlock_unlock(&blocks_lock);
-    return result;
-}
-
-/* What was granted once stays granted here: the driver's pool alone takes it back. */
-static CUresult grant(CUmemoryPool handle, const CUmemAccessDesc *list, size_t count) {
-    CUresult result = CUDA_SUCCESS;
+/* A pool that the shim does not know yet is asked for its accesses when it comes to know it. */
+static CUresult follow(CUmemoryPool handle) {
     pthread_mutex_lock(&pools_mutex);
     struct pool *p = pool_find(handle);
-    for (size_t i = 0; p && i < count; i++)
-        if (list[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE && list[i].location.id >= 0 && list[i].location.id < MAX_DEVICES) p->accessors |= 1ULL << list[i].location.id;
-    if (p) result = allow_all(p);
+    CUresult result = p ? pool_learn_access(p) : CUDA_SUCCESS;
     pthread_mutex_unlock(&pools_mutex);
     return result;
 }
@@ -109,7 +94,7 @@ EXPORT CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *lis
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = d->cuMemPoolSetAccess(pool, list, count);
-    if (!result) result = grant(pool, list, count);
-    order_leave(giving);
+    if (!result) result = follow(pool);
+    order_leave_memory(giving);
     return result;
 }

@@ -41,7 +41,7 @@ EXPORT CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdevic
     struct giving *giving = order_enter_memory_now();
     if (!giving && found == MAPPING) return range_of(base, size, &place); /* it may be parked */
     CUresult result = d->cuMemGetAddressRange_v2(base, size, address);
-    if (giving) order_leave(giving);
+    if (giving) order_leave_memory(giving);
     return result;
 }
 
@@ -51,7 +51,7 @@ EXPORT CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
     CUdevice device;
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     CUresult result = d->cuMemGetInfo_v2(free, total);
-    if (!result && !d->cuCtxGetDevice(&device) && device < MAX_DEVICES) *free += kept_bytes(device);
+    if (!result && free && !d->cuCtxGetDevice(&device) && device < MAX_DEVICES) *free += kept_bytes(device);
     return result;
 }
 
@@ -116,7 +116,7 @@ EXPORT CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute,
     if (!giving) return CUDA_SUCCESS;
     CUresult result = d->cuPointerGetAttribute(data, attribute, address);
     if (!result && found == ALLOCATION) differs(data, attribute, &place);
-    order_leave(giving);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -130,8 +130,9 @@ EXPORT CUresult cuPointerGetAttributes(unsigned count, CUpointer_attribute *attr
     struct giving *giving = enter_or_answer(count, attributes, data, address, found, &place);
     if (!giving) return CUDA_SUCCESS;
     CUresult result = d->cuPointerGetAttributes(count, attributes, data, address);
-    for (unsigned i = 0; i < count && !result && found == ALLOCATION; i++) differs(data[i], attributes[i], &place);
-    order_leave(giving);
+    for (unsigned i = 0; i < count && !result && found == ALLOCATION; i++)
+        if (data[i]) differs(data[i], attributes[i], &place);
+    order_leave_memory(giving);
     return result;
 }
 
@@ -150,7 +151,7 @@ static void stay(CUdeviceptr address, size_t size) {
         struct giving *giving = order_enter_memory(); \
         CUresult result = d->name arguments; \
         if (!result) stay(address, size); \
-        order_leave(giving); \
+        order_leave_memory(giving); \
         return result; \
     }
 GIVE_AWAY(cuMemGetHandleForAddressRange, (void *handle, CUdeviceptr address, size_t size, CUmemRangeHandleType type, unsigned long long flags), (handle, address, size, type, flags))
@@ -166,7 +167,7 @@ EXPORT CUresult cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address) {
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = d->cuIpcGetMemHandle(handle, address);
-    order_leave(giving);
+    order_leave_memory(giving);
     if (result && find(address, &place) == ALLOCATION && !atomic_exchange(&told, 1))
         say(LOG_WARN, "memory that can be parked cannot be shared by cuIpcGetMemHandle; TORPOR_PARK=0 leaves all memory to the driver.");
     return result;

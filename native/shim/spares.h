@@ -8,6 +8,7 @@ extern pthread_mutex_t pools_mutex; /* of all that follows, of chunks and of mar
 
 struct pool *pool_find(CUmemoryPool handle); /* NULL: the shim does not serve it */
 struct pool *pool_add(CUmemoryPool handle, CUdevice device); /* NULL: out of memory */
+CUresult pool_learn_access(struct pool *pool); /* what the driver's pool grants, for all that was taken from this one */
 struct pool *pool_of_nobody(CUdevice device); /* what was allocated without a pool and freed in a stream. NULL: out of memory */
 
 void spares_trim(struct pool *pool, uint64_t keep); /* chunks that nobody uses and the GPU has done with, as long as so much is left of the pool */

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "threads.h"
 
-#include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 
@@ -12,6 +11,16 @@ static void block_most(sigset_t *before) {
     sigfillset(&most);
     for (size_t i = 0; i < sizeof of_memory / sizeof of_memory[0]; i++) sigdelset(&most, of_memory[i]);
     pthread_sigmask(SIG_SETMASK, &most, before);
+}
+
+void thread_quiet(struct quiet *quiet) {
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &quiet->cancellation);
+    block_most(&quiet->signals);
+}
+
+void thread_unquiet(const struct quiet *quiet) {
+    pthread_sigmask(SIG_SETMASK, &quiet->signals, NULL);
+    pthread_setcancelstate(quiet->cancellation, NULL);
 }
 
 void thread_name(const char *name) { prctl(PR_SET_NAME, name); }

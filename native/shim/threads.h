@@ -3,9 +3,16 @@
 #define TORPOR_THREADS_H
 
 #include <pthread.h>
+#include <signal.h>
 
 int thread_start(void *(*run)(void *), void *argument); /* 0: there can be none */
 int thread_start_joinable(pthread_t *thread, void *(*run)(void *), void *argument);
+/* Around waits with locks, or with others at work on what the calling thread has on its stack: it is not cancelled, and takes no signal
+ * whose handler might jump out. */
+struct quiet { int cancellation; sigset_t signals; };
+void thread_quiet(struct quiet *quiet);
+void thread_unquiet(const struct quiet *quiet);
+
 void thread_name(const char *name); /* the calling thread's, for whoever lists threads */
 
 #endif

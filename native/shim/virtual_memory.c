@@ -14,6 +14,19 @@ CUresult map_allow(CUdeviceptr base, size_t size, uint64_t readers, uint64_t wri
     return count ? driver()->cuMemSetAccess(base, size, list, count) : CUDA_SUCCESS;
 }
 
+CUresult mapping_change_access(struct mapping *m, uint64_t readers, uint64_t writers) {
+    uint64_t before = m->readers | m->writers, lost = before & ~(readers | writers);
+    CUresult result = CUDA_SUCCESS;
+    int same = m->readers == readers && m->writers == writers, absent = m->block->parked; /* the unpark puts back what is noted here */
+    if (!same && !absent) result = map_allow(m->base, m->size, readers, writers);
+    for (int device = 0; device < MAX_DEVICES && !result && !absent; device++) {
+        CUmemAccessDesc none = {{CU_MEM_LOCATION_TYPE_DEVICE, device}, CU_MEM_ACCESS_FLAGS_PROT_NONE};
+        if (lost >> device & 1) result = driver()->cuMemSetAccess(m->base, m->size, &none, 1);
+    }
+    if (!result) m->readers = readers, m->writers = writers;
+    return result;
+}
+
 /* It makes an allocation and its free take a tenth longer. */
 static unsigned char reachable_by_network(CUdevice device, enum reach reach) {
     int can = 0;
@@ -29,22 +42,23 @@ static CUresult reserve(struct piece_of_device *piece) {
 
 void piece_free_address(const struct piece_of_device *piece) { driver()->cuMemAddressFree(piece->base - GRANULE, piece->size + 2 * GRANULE); }
 
-CUresult piece_map(struct piece_of_device *piece, uint64_t accessors) {
+CUresult piece_map(struct piece_of_device *piece, uint64_t readers, uint64_t writers) {
     CUresult result = driver()->cuMemMap(piece->base, piece->size, 0, piece->handle, 0);
     if (result) return result;
-    piece->readers = piece->writers = accessors;
-    result = map_allow(piece->base, piece->size, accessors, accessors);
+    piece->readers = readers;
+    piece->writers = writers;
+    result = map_allow(piece->base, piece->size, readers, writers);
     if (result) driver()->cuMemUnmap(piece->base, piece->size);
     return result;
 }
 
-CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors, enum reach reach) {
+CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t readers, uint64_t writers, enum reach reach) {
     *piece = (struct piece_of_device){.size = size,
         .prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, device}, .allocFlags.gpuDirectRDMACapable = reachable_by_network(device, reach)}};
     CUresult result = driver()->cuMemCreate(&piece->handle, size, &piece->prop, 0);
     if (result) return result;
     if (!(result = reserve(piece))) {
-        if (!(result = piece_map(piece, accessors))) return CUDA_SUCCESS;
+        if (!(result = piece_map(piece, readers, writers))) return CUDA_SUCCESS;
         piece_free_address(piece);
     }
     driver()->cuMemRelease(piece->handle);

@@ -20,14 +20,16 @@ struct piece_of_device {
 /* Whether network cards and the like may reach it, as they reach what the driver allocates, and not what it has in pools. */
 enum reach { BY_GPUS, BY_ANY_DEVICE };
 
-CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t accessors, enum reach reach); /* all or nothing */
-CUresult piece_map(struct piece_of_device *piece, uint64_t accessors); /* what is mapped nowhere, at its addresses */
+CUresult piece_make(struct piece_of_device *piece, CUdevice device, size_t size, uint64_t readers, uint64_t writers, enum reach reach); /* all or nothing */
+CUresult piece_map(struct piece_of_device *piece, uint64_t readers, uint64_t writers); /* what is mapped nowhere, at its addresses */
 void piece_drop(const struct piece_of_device *piece);
 void piece_free_address(const struct piece_of_device *piece); /* of what is not mapped any more */
 int piece_register(const struct piece_of_device *piece, const struct request *request, struct chunk *chunk); /* 0: out of host memory */
 
 void piece_unregister(struct mapping *mapping, struct piece_of_device *piece); /* with the lock, to write */
 
+/* With the lock, to write: what it is to be from now on, and what is no longer is taken back. */
+CUresult mapping_change_access(struct mapping *mapping, uint64_t readers, uint64_t writers);
 CUresult map_allow(CUdeviceptr base, size_t size, uint64_t readers, uint64_t writers);
 
 #endif

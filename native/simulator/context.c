@@ -95,6 +95,7 @@ static CUresult revive(CUcontext context) {
 
 static void bury(CUcontext context) {
     streams_close(context);
+    events_close(context);
     memory_drop_context(context);
     context->alive = 0;
     charge_context(context, 0, -1);

@@ -77,10 +77,9 @@ CUresult do_cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdev
 }
 
 CUresult do_cuMemGetInfo_v2(size_t *available, size_t *total) {
-    if (!available || !total) return CUDA_ERROR_INVALID_VALUE;
     if (atomic_load(&driver.slot->state) == CU_PROCESS_STATE_CHECKPOINTED) return CUDA_ERROR_OPERATING_SYSTEM;
     uint64_t used = device_used(driver.physical[context_current()->device]);
-    *total = driver.machine->memory;
-    *available = used > *total ? 0 : *total - used;
+    if (total) *total = driver.machine->memory;
+    if (available) *available = used > driver.machine->memory ? 0 : driver.machine->memory - used; /* as drivers 580, which answer what they are asked */
     return CUDA_SUCCESS;
 }

@@ -166,6 +166,7 @@ int stream_is_handle(CUstream handle); /* and not one of the names of a default 
 CUstream stream_open(CUcontext context, unsigned flags);
 void stream_make_standard(CUstream stream);
 void streams_close(CUcontext context);
+void events_close(CUcontext context); /* event.c: they go with it */
 struct op *op_new(CUstream stream, void (*run)(struct op *));
 uint64_t op_submit(struct op *op, CUstream stream); /* takes the op; its number, 0: captured */
 CUresult op_perform(struct op *op, CUstream stream); /* submits and waits */

@@ -7,6 +7,7 @@ struct CUevent_st {
     struct CUevent_st *next; /* never freed: a destroyed one is used again */
     int alive;
     unsigned flags;
+    CUcontext context; /* whose streams it records */
     CUstream stream; /* NULL: never recorded */
     uint64_t number;
     uint64_t capture; /* in which it was recorded; 0: in none */
@@ -32,6 +33,7 @@ CUresult do_cuEventCreate(CUevent *event, unsigned flags) {
     if (e) {
         e->alive = 1;
         e->flags = flags;
+        e->context = context_current();
         e->stream = NULL;
         e->number = e->capture = 0;
         *event = e;
@@ -59,6 +61,13 @@ CUresult do_cuEventDestroy_v2(CUevent event) {
     return CUDA_SUCCESS;
 }
 
+void events_close(CUcontext context) {
+    pthread_mutex_lock(&mutex);
+    for (CUevent e = events; e; e = e->next)
+        if (e->context == context) e->alive = 0;
+    pthread_mutex_unlock(&mutex);
+}
+
 static void stamp(struct op *op) {
     struct timespec now;
     CUevent event = op->pointer;
@@ -81,6 +90,7 @@ CUresult do_cuEventRecord(CUevent event, CUstream handle) {
     if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
     CUresult result = stream_find(handle, &stream);
     if (result) return result;
+    if (stream->context != copy.context) return CUDA_ERROR_INVALID_HANDLE;
     pthread_mutex_lock(&mutex);
     event->stream = stream;
     event->capture = capture_of(stream, &event->number);

@@ -1,6 +1,6 @@
 /* Modules of PTX text. Kernels are known by name: three of them really compute, on the CPU. */
 #define _GNU_SOURCE
-#include "driver.h"
+#include "queue.h"
 #include "../programs/pattern.h"
 
 #include <ctype.h>
@@ -168,6 +168,7 @@ CUresult do_cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsign
     CUstream stream;
     CUresult result = find(function, &kernel);
     if (!result) result = stream_find(handle, &stream);
+    if (!result && stream->context != context_current()) result = CUDA_ERROR_INVALID_HANDLE;
     if (result) return result;
     if (!gx || !gy || !gz || !bx || !by || !bz || (uint64_t)bx * by * bz > 1024 || shared > 232448) return CUDA_ERROR_INVALID_VALUE;
     if (!parameters || extra) return CUDA_ERROR_INVALID_VALUE;
