@@ -41,6 +41,7 @@ int arena_reserve(size_t bytes) {
     base = at;
     atomic_store(&size, bytes);
     madvise(base, size, MADV_DONTFORK); /* a child would otherwise hold a copy of what the next park overwrites */
+    madvise(base, size, MADV_DONTDUMP); /* no core dump is wanted for what was in device memory */
     return 1;
 }
 

@@ -31,7 +31,7 @@ static int take_timeout(const char *text, uint64_t *milliseconds) {
     return isdigit((unsigned char)*text) && !errno && !*end && *milliseconds <= longest_timeout_ms;
 }
 
-struct request { uint64_t timeout; int timed; enum keeping keeping; const char *folder, *by; };
+struct request { uint64_t timeout; int timed, synced; enum keeping keeping; const char *folder, *by; };
 
 static int is_controller_name(const char *name) {
     size_t length = 0;
@@ -52,12 +52,13 @@ static int take_word(char **arguments, struct request *request, struct answer *a
     if (!*word) return 1;
     if (!strcmp(word, "keep=0")) return request->keeping = REMOVE_FILES, 1;
     if (!strcmp(word, "keep=1")) return request->keeping = KEEP_FILES, 1;
+    if (!strcmp(word, "sync=0") || !strcmp(word, "sync=1")) return request->synced = word[5] == '1' ? 1 : -1;
     if (!strncmp(word, by_is, sizeof by_is - 1)) {
         request->by = word + sizeof by_is - 1;
         if (is_controller_name(request->by)) return 1;
         return refuse(answer, "argument", "by wants 1 to 64 letters, digits, - or _, not ", request->by), 0;
     }
-    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, keep=0 or 1, by=NAME and arena=FOLDER, unpark keep=0 or 1, by=NAME and arena=FOLDER, and neither ", word), 0;
+    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, sync=0 or 1, keep=0 or 1, by=NAME and arena=FOLDER, unpark keep=0 or 1, by=NAME and arena=FOLDER, and neither ", word), 0;
     if (take_timeout(word + sizeof timeout_is - 1, &request->timeout)) return request->timed = 1;
     return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1), 0;
 }
@@ -72,13 +73,15 @@ static void park(char *arguments, struct answer *answer) {
     struct request request = {.timeout = usual_timeout_ms};
     if (!take_words(arguments, &request, answer)) return;
     if (request.keeping == KEEP_FILES && !request.folder) return refuse(answer, "argument", "keep=1 keeps files: name a folder for them with arena=FOLDER.", "");
-    park_park(request.timeout, request.folder, request.keeping == KEEP_FILES, request.by, answer);
+    if (request.synced == 1 && !request.folder) return refuse(answer, "argument", "sync=1 writes files to their disk: name a folder for them with arena=FOLDER.", "");
+    struct park_options options = {.timeout_ms = request.timeout, .folder = request.folder, .keep = request.keeping == KEEP_FILES, .synced = request.synced == 1, .by = request.by};
+    park_park(&options, answer);
 }
 
 static void unpark(char *arguments, struct answer *answer) {
     struct request request = {0};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.timed) return refuse(answer, "argument", "unpark takes keep=0 or 1, by=NAME and arena=FOLDER alone.", "");
+    if (request.timed || request.synced) return refuse(answer, "argument", "unpark takes keep=0 or 1, by=NAME and arena=FOLDER alone.", "");
     park_unpark(request.folder, request.keeping, request.by, answer);
 }
 

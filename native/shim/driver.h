@@ -50,6 +50,10 @@ struct driver {
 /* NULL as long as no libcuda.so.1 is loaded. It is never unloaded afterwards. */
 const struct driver *driver(void);
 
+/* Libraries that were opened with RTLD_DEEPBIND are bound to the driver itself: from here on those that are loaded by now call the
+ * wrappers. May wait for a dlopen() of another thread. */
+void driver_bind_libraries(void);
+
 /* What to hand out for a function that the driver or the loader has answered: the wrapper, or the function itself. */
 void *stand_in(void *function);
 

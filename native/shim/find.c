@@ -1,9 +1,12 @@
 /* Where the real functions are, and what programs are told when they ask for one. */
 #define _GNU_SOURCE
 #include "driver.h"
+#include "imports.h"
 #include "lifecycle.h"
+#include "torpor.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +66,9 @@ __asm__(
     ".symver torpor_dlsym_old, dlsym@GLIBC_2.2.5\n"
     ".symver torpor_dlsym_new, dlsym@@GLIBC_2.34\n");
 
+/* A program that opens a library looks something up in it before it calls it: the first look that the shim gets at what it imports. */
 void *torpor_dlsym_in(void *handle, const char *name) {
+    driver_bind_libraries();
     void *found = torpor_find_dlsym()(handle, name);
     return found && !strncmp(name, "cu", 2) ? stand_in(found) : found;
 }
@@ -109,22 +114,63 @@ const struct driver *driver(void) {
     return known ? known : find_driver();
 }
 
+static const struct hook { const char *name; size_t real; void *wrapper; } hooks[] = {
+#define HOOK(name, like, ...) {#name, offsetof(struct driver, name), (void *)name},
+    HOOKS(HOOK)
+#undef HOOK
+};
+enum { HOOK_COUNT = sizeof hooks / sizeof hooks[0] };
+
 /* By the address that was found, not by the name that was asked for: the version that the program gets is the driver's choice. */
 void *stand_in(void *function) {
-    static const struct { const size_t real; void *wrapper; } hooks[] = {
-#define HOOK(name, like, ...) {offsetof(struct driver, name), (void *)name},
-        HOOKS(HOOK)
-#undef HOOK
-    };
     const struct driver *d = driver();
-    for (size_t i = 0; d && i < sizeof hooks / sizeof hooks[0]; i++)
+    for (size_t i = 0; d && i < HOOK_COUNT; i++)
         if (function == *(void *const *)((const char *)d + hooks[i].real)) return hooks[i].wrapper;
     return function;
+}
+
+/* What the global scope has for each hook, and for dlsym: there another preloaded library may come first. */
+static void *firsts[HOOK_COUNT], *first_dlsym, *real_dlsyms[2];
+static int preloaded;
+
+static void find_firsts(void) {
+    dlsym_function *find = torpor_find_dlsym();
+    preloaded = find(RTLD_DEFAULT, "torpor_shim_version") == (void *)torpor_shim_version;
+    for (size_t i = 0; i < HOOK_COUNT && preloaded; i++) firsts[i] = find(RTLD_DEFAULT, hooks[i].name);
+    first_dlsym = find(RTLD_DEFAULT, "dlsym");
+    real_dlsyms[0] = (void *)find;
+    real_dlsyms[1] = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
+}
+
+static void *choose_dlsym(const void *bound) {
+    if (!bound) return first_dlsym;
+    return bound == real_dlsyms[0] || bound == real_dlsyms[1] ? first_dlsym : NULL;
+}
+
+static void *choose(const char *name, const void *bound) {
+    if (!strcmp(name, "dlsym")) return choose_dlsym(bound);
+    if (name[0] != 'c' || name[1] != 'u' || name[2] < 'A' || name[2] > 'Z') return NULL;
+    const struct driver *d = atomic_load(&ready);
+    for (size_t i = 0; i < HOOK_COUNT; i++) {
+        if (strcmp(name, hooks[i].name)) continue;
+        if (!bound) return firsts[i];
+        if (bound == *(void *const *)((const char *)d + hooks[i].real)) return hooks[i].wrapper;
+    }
+    return NULL;
+}
+
+void driver_bind_libraries(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (!imports_have_new() || (!atomic_load(&ready) && !imports_driver_is_loaded())) return;
+    pthread_once(&once, find_firsts);
+    const struct driver *d = preloaded ? driver() : NULL;
+    if (d) imports_rebind(choose, (const void *)d->cuInit);
 }
 
 EXPORT CUresult cuGetProcAddress(const char *symbol, void **pfn, int version, cuuint64_t flags) {
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    driver_bind_libraries();
     CUresult result = d->cuGetProcAddress(symbol, pfn, version, flags);
     if (!result && pfn && *pfn) *pfn = stand_in(*pfn);
     return result;
@@ -133,6 +179,7 @@ EXPORT CUresult cuGetProcAddress(const char *symbol, void **pfn, int version, cu
 EXPORT CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status) {
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    driver_bind_libraries();
     CUresult result = d->cuGetProcAddress_v2(symbol, pfn, version, flags, status);
     if (!result && pfn && *pfn) *pfn = stand_in(*pfn);
     return result;

@@ -79,8 +79,10 @@ static enum drained drain(uint64_t until, CUresult *error) {
         done = await_waiter(until);
         atomic_store(&wanted, 0);
     }
+    int without = done && !started;
     *error = done ? found : CUDA_SUCCESS;
     pthread_mutex_unlock(&mutex);
+    if (without) return GATE_NO_THREAD;
     return !done ? GATE_BUSY : *error ? GATE_FAILED : GATE_CLOSED;
 }
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "imports.h"
 
+#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 #include <stddef.h>
@@ -11,8 +12,9 @@
 #include <unistd.h>
 
 struct library {
-    uintptr_t base, relro, relro_end;
+    uintptr_t base, end, relro, relro_end;
     const Elf64_Dyn *dynamic;
+    const char *name;
 };
 struct wanted { uintptr_t address; struct library found; };
 
@@ -24,17 +26,23 @@ static int holds(const struct dl_phdr_info *info, uintptr_t address) {
     return 0;
 }
 
-static int look_at(struct dl_phdr_info *info, size_t size, void *data) {
-    struct wanted *wanted = data;
-    struct library *l = &wanted->found;
-    (void)size;
-    if (!holds(info, wanted->address)) return 0;
-    l->base = info->dlpi_addr;
+static struct library library_of(const struct dl_phdr_info *info) {
+    struct library l = {.base = info->dlpi_addr, .name = info->dlpi_name};
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const Elf64_Phdr *p = &info->dlpi_phdr[i];
-        if (p->p_type == PT_DYNAMIC) l->dynamic = (const Elf64_Dyn *)(l->base + p->p_vaddr);
-        if (p->p_type == PT_GNU_RELRO) l->relro = l->base + p->p_vaddr, l->relro_end = l->relro + p->p_memsz;
+        uintptr_t at = l.base + p->p_vaddr;
+        if (p->p_type == PT_LOAD && at + p->p_memsz > l.end) l.end = at + p->p_memsz;
+        if (p->p_type == PT_DYNAMIC) l.dynamic = (const Elf64_Dyn *)at;
+        if (p->p_type == PT_GNU_RELRO) l.relro = at, l.relro_end = at + p->p_memsz;
     }
+    return l;
+}
+
+static int look_at(struct dl_phdr_info *info, size_t size, void *data) {
+    struct wanted *wanted = data;
+    (void)size;
+    if (!holds(info, wanted->address)) return 0;
+    wanted->found = library_of(info);
     return 1;
 }
 
@@ -99,4 +107,142 @@ void imports_redirect(struct imports *imports, void *to) {
 
 void imports_give_back(const struct imports *imports) {
     for (int i = 0; i < imports->count; i++) put(&imports->slots[i], imports->slots[i].before);
+}
+
+/* --- libraries that were opened with RTLD_DEEPBIND: the loader binds them to the driver, past what is preloaded --- */
+
+/* What the loader says of its list; libraries are added at its end. */
+struct list { unsigned long long adds, subs; size_t count; };
+
+/* Written and read with the loader's lock of its list, which dl_iterate_phdr holds. */
+static struct { struct list list; char stubborn[256]; int is_stubborn; } seen;
+
+static struct list list_of(const struct dl_phdr_info *info) { return (struct list){.adds = info->dlpi_adds, .subs = info->dlpi_subs}; }
+static int same(const struct list *one, const struct list *other) { return one->adds == other->adds && one->subs == other->subs; }
+
+static int compare_first(struct dl_phdr_info *info, size_t size, void *changed) {
+    struct list now = list_of(info);
+    (void)size;
+    *(int *)changed = !same(&now, &seen.list);
+    return 1;
+}
+
+static int is_driver(struct dl_phdr_info *info, size_t size, void *nothing) {
+    const char *name = info->dlpi_name ? strrchr(info->dlpi_name, '/') : NULL;
+    (void)size;
+    (void)nothing;
+    return name && !strcmp(name + 1, "libcuda.so.1");
+}
+
+int imports_driver_is_loaded(void) { return dl_iterate_phdr(is_driver, NULL); }
+
+int imports_have_new(void) {
+    int changed = 0;
+    dl_iterate_phdr(compare_first, &changed);
+    return changed;
+}
+
+static int count_one(struct dl_phdr_info *info, size_t size, void *data) {
+    struct list *list = data;
+    (void)size;
+    list->adds = info->dlpi_adds;
+    list->subs = info->dlpi_subs;
+    list->count++;
+    return 0;
+}
+
+/* How many symbols there are, or in the usual form how many come before the library's own. 0: a library without its own does not tell. */
+static size_t count_symbols(const struct library *l) {
+    const uint32_t *gnu = table(l, DT_GNU_HASH), *plain = table(l, DT_HASH);
+    size_t count = gnu ? gnu[1] : plain ? plain[1] : 0;
+    return count > 1 ? count : 0;
+}
+
+/* Most libraries import nothing that matters, and have many relocations. */
+static int imports_any(const struct library *l, import_choice *choose) {
+    const Elf64_Sym *symbols = table(l, DT_SYMTAB);
+    const char *names = table(l, DT_STRTAB);
+    if (!symbols || !names) return 0;
+    size_t count = count_symbols(l);
+    for (size_t i = 1; i < count; i++)
+        if (symbols[i].st_shndx == SHN_UNDEF && choose(names + symbols[i].st_name, NULL)) return 1;
+    return !count;
+}
+
+static int is_import(const Elf64_Rela *r) {
+    uint64_t type = ELF64_R_TYPE(r->r_info);
+    return type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT || (type == R_X86_64_64 && !r->r_addend);
+}
+
+static int stays(const struct library *l, const struct slot *slot, import_choice *choose, const char *name) {
+    const void *bound = __atomic_load_n(slot->at, __ATOMIC_ACQUIRE);
+    uintptr_t value = (uintptr_t)bound;
+    void *chosen = choose(name, value >= l->base && value < l->end ? NULL : bound);
+    if (!chosen || chosen == bound) return 1;
+    put(slot, chosen);
+    return __atomic_load_n(slot->at, __ATOMIC_ACQUIRE) == chosen;
+}
+
+static void rebind(const struct library *l, const Elf64_Rela *r, size_t bytes, import_choice *choose) {
+    const Elf64_Sym *symbols = table(l, DT_SYMTAB);
+    const char *names = table(l, DT_STRTAB);
+    for (size_t i = 0; r && i < bytes / sizeof *r; i++, r++) {
+        const Elf64_Sym *symbol = &symbols[ELF64_R_SYM(r->r_info)];
+        if (!is_import(r) || symbol->st_shndx != SHN_UNDEF) continue;
+        uintptr_t at = l->base + r->r_offset;
+        struct slot slot = {.at = (void **)at, .read_only = is_read_only(l, at)};
+        if (stays(l, &slot, choose, names + symbol->st_name) || seen.is_stubborn) continue;
+        strncpy(seen.stubborn, l->name && *l->name ? l->name : "the program", sizeof seen.stubborn - 1);
+        seen.is_stubborn = 1;
+    }
+}
+
+struct look { import_choice *choose; uintptr_t except; struct list list; size_t at; int stale; };
+
+static int look_through_new(struct dl_phdr_info *info, size_t size, void *data) {
+    struct look *look = data;
+    (void)size;
+    if (info->dlpi_subs != look->list.subs) return look->stale = 1; /* the numbers are others' now */
+    size_t first = info->dlpi_subs == seen.list.subs ? seen.list.count : 0;
+    if (look->at++ < first || holds(info, look->except) || holds(info, (uintptr_t)look_through_new)) return look->at >= look->list.count;
+    struct library l = library_of(info);
+    if (l.dynamic && imports_any(&l, look->choose)) {
+        rebind(&l, table(&l, DT_JMPREL), entry(&l, DT_PLTRELSZ), look->choose);
+        rebind(&l, table(&l, DT_RELA), entry(&l, DT_RELASZ), look->choose);
+    }
+    return look->at >= look->list.count;
+}
+
+/* A dlopen() that another thread is in has put its libraries into the list, and may not have bound them yet. */
+static void await_loader(void) { dlsym(RTLD_DEFAULT, "torpor_shim_version"); }
+
+static int note(struct dl_phdr_info *info, size_t size, void *list) {
+    (void)size;
+    if (info->dlpi_subs == ((struct list *)list)->subs) seen.list = *(struct list *)list;
+    return 1;
+}
+
+int imports_rebind(import_choice *choose, const void *except) {
+    struct look look;
+    do {
+        look = (struct look){.choose = choose, .except = (uintptr_t)except};
+        dl_iterate_phdr(count_one, &look.list);
+        await_loader();
+        dl_iterate_phdr(look_through_new, &look);
+    } while (look.stale);
+    dl_iterate_phdr(note, &look.list);
+    return !imports_stubborn();
+}
+
+static int read_stubborn(struct dl_phdr_info *info, size_t size, void *name) {
+    (void)info;
+    (void)size;
+    if (seen.is_stubborn) *(const char **)name = seen.stubborn;
+    return 1;
+}
+
+const char *imports_stubborn(void) {
+    const char *name = NULL;
+    dl_iterate_phdr(read_stubborn, &name);
+    return name;
 }

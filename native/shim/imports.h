@@ -15,4 +15,15 @@ struct imports imports_find(const void *address, const char *function);
 void imports_redirect(struct imports *imports, void *to);
 void imports_give_back(const struct imports *imports);
 
+/* What a library that imports `name` is to call instead; NULL: what it does call. bound: NULL as long as the loader has not looked for it. */
+typedef void *import_choice(const char *name, const void *bound);
+
+int imports_driver_is_loaded(void); /* without a look at any file */
+/* Whether libraries have been loaded since imports_rebind() was last done. */
+int imports_have_new(void);
+/* Looks through what libraries that are new import, but for the shim and the library that has `except` in it. May wait for a dlopen() of
+ * another thread. 0: a library cannot be written to, and imports_stubborn() names it from now on. */
+int imports_rebind(import_choice *choose, const void *except);
+const char *imports_stubborn(void); /* NULL: none */
+
 #endif

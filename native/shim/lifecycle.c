@@ -2,6 +2,7 @@
 #include "lifecycle.h"
 #include "allocate.h"
 #include "arena.h"
+#include "bindings.h"
 #include "blocks.h"
 #include "buffer.h"
 #include "capture.h"
@@ -54,6 +55,7 @@ static void after_fork(void) {
     contexts_after_fork();
     limits_after_fork();
     gate_after_fork();
+    bindings_after_fork();
     arena_after_fork();
     closer_after_fork(1);
     park_after_fork();

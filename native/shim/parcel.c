@@ -5,6 +5,7 @@
 #include "threads.h"
 #include "virtual_memory.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -213,6 +214,18 @@ static int copy(struct parcel *parcel, enum direction direction, const struct sh
 }
 
 int parcel_copy_out(struct parcel *parcel, const struct shelf *shelf, struct failure *failure) { return copy(parcel, TO_HOST, shelf, failure); }
+
+int parcel_seal(struct parcel *parcel, struct stored *file, int synced) {
+    struct stored_block *table = malloc((parcel->count + 1) * sizeof *table);
+    if (!table) return atomic_store(&file->error, ENOMEM), 0;
+    for (size_t i = 0; i < parcel->count; i++) {
+        const struct block *b = parcel->blocks[i];
+        table[i] = (struct stored_block){b->place, b->size, b->at, (uint64_t)device_of(b)};
+    }
+    int sealed = stored_seal(file, table, parcel->count, synced);
+    free(table);
+    return sealed;
+}
 
 static struct mapping *next_moving(struct mapping *m) {
     do m = next_of(m);

@@ -39,6 +39,7 @@ void parcel_forget(struct parcel *parcel);
 void parcel_release(struct parcel *parcel); /* what the driver will not release stays, and is none of the parcel's any more */
 /* 0 and a failure, or all is done. What is half done is undone. */
 int parcel_copy_out(struct parcel *parcel, const struct shelf *shelf, struct failure *failure);
+int parcel_seal(struct parcel *parcel, struct stored *file, int synced); /* when all of it is copied out. 0: file->error says why */
 int parcel_has_room(struct parcel *parcel, struct failure *failure);
 int parcel_map(struct parcel *parcel, struct failure *failure);
 int parcel_fill(struct parcel *parcel, const struct shelf *shelf, struct failure *failure); /* not filled: not mapped any more either */

@@ -2,6 +2,7 @@
 #include "park.h"
 #include "allocate.h"
 #include "arena.h"
+#include "bindings.h"
 #include "closer.h"
 #include "contexts.h"
 #include "gate.h"
@@ -23,13 +24,14 @@
 #include <unistd.h>
 
 enum { EXIT_SECONDS = 2 }; /* how long the end of the process waits for a command */
+enum { LOADING_MS = 1000 }; /* a library that is loaded right now gets so long at least */
 enum { SHORTEST_MS = 10 };  /* for a GPU that has nothing to do, too, as threads take turns to find that out */
 
 static _Atomic int state; /* enum park_state */
 static pthread_mutex_t at_work = PTHREAD_MUTEX_INITIALIZER;
 static struct parcel parcel; /* what is parked */
 static struct { pthread_mutex_t mutex; char name[CONTROLLER_NAME]; } parked_by = {PTHREAD_MUTEX_INITIALIZER, ""}; /* the name is empty where the park did not say it */
-static struct { char folder[PATH_MAX]; size_t bytes; int keep; } left; /* in files; bytes 0: nothing is */
+static struct { char folder[PATH_MAX]; struct seal seal; int keep; } left; /* in files; no bytes: nothing is */
 
 int park_on(void) { return settings()->park && driver() && driver()->can_park; }
 
@@ -101,6 +103,7 @@ static void end(enum park_state new) {
 /* Where a park goes. */
 struct target {
     const char *folder; /* NULL: into memory */
+    int synced;         /* on the disk before device memory is released */
     int made;           /* files are there, and open */
     struct stored stored;
 };
@@ -113,14 +116,15 @@ static void drop_files(struct target *target) {
 /* What an earlier park has left is given up first: the files are in memory, too, until the disk has them. */
 static int make_files(uint64_t bytes, struct target *target, struct answer *answer) {
     char name[STORED_NAME];
-    if (!bytes || (target->made && target->stored.bytes >= bytes)) return 1;
+    if (!bytes || (target->made && target->stored.seal.bytes >= bytes)) return 1;
     drop_files(target);
     arena_release();
     enum stored_answer made = stored_make(&target->stored, target->folder, bytes);
     target->made = made == STORED_READY;
     if (target->made) return 1;
     stored_name(target->stored.file, name);
-    if (made == STORED_DISK_FULL) say_error(answer, "arena", "%s cannot hold %llu bytes: %s. Nothing was parked.", target->folder, (unsigned long long)bytes, strerror(errno));
+    if (made == STORED_NO_MEMORY) say_error(answer, "host-memory", "%s is in memory, and %llu bytes of host memory cannot be had. Nothing was parked: name a directory on a disk.", target->folder, (unsigned long long)bytes);
+    else if (made == STORED_DISK_FULL) say_error(answer, "arena", "%s cannot hold %llu bytes: %s. Nothing was parked.", target->folder, (unsigned long long)bytes, strerror(errno));
     else say_error(answer, "arena", "%s%s cannot be %s: %s. Nothing was parked.", target->folder, name, *name ? "made" : "used as a folder", strerror(errno));
     return 0;
 }
@@ -155,6 +159,7 @@ static int shut(uint64_t timeout_ms, struct answer *answer) {
     case GATE_CLOSED: return 1;
     case GATE_CAPTURE: say_error(answer, "busy", "a stream is being captured. Try again when the capture has ended."); return 0;
     case GATE_BUSY: say_error(answer, "busy", "the GPU's work did not end within %llu ms. The process goes on.", (unsigned long long)timeout_ms); return 0;
+    case GATE_NO_THREAD: say_error(answer, "busy", "no thread can be started to wait for the GPU: raise the limit of processes (RLIMIT_NPROC, or pids.max of the cgroup). The process goes on."); return 0;
     default: say_error(answer, "driver", "a context of the process is not sound: cuCtxSynchronize answers %d. The process goes on.", (int)error); return 0;
     }
 }
@@ -177,6 +182,7 @@ static int move_out(struct target *target, struct times *times, struct answer *a
     arena_touch_begin(); /* the copies need not wait for the last page */
     struct shelf shelf = {.base = arena_base(), .file = target->made ? &target->stored : NULL};
     int good = parcel_copy_out(&parcel, &shelf, &failure);
+    if (good && shelf.file) good = parcel_seal(&parcel, shelf.file, target->synced);
     arena_touch_end();
     times->copied = clock_ns();
     if (good) return parcel_release(&parcel), 1;
@@ -187,8 +193,17 @@ static int move_out(struct target *target, struct times *times, struct answer *a
     return 0;
 }
 
+/* A library that calls the driver past the shim would find its memory gone. */
+static int bind_all(uint64_t begun, uint64_t timeout_ms, struct answer *answer) {
+    enum bound bound = bindings_settle(begun + (timeout_ms > LOADING_MS ? timeout_ms : LOADING_MS) * 1000000);
+    if (bound == BOUND_LOADING) say_error(answer, "busy", "a library is being loaded, and its calls are not seen yet. The process goes on.");
+    if (bound == BOUND_PAST) say_error(answer, "off", "%s calls the driver past the shim: it was opened with RTLD_DEEPBIND, and its imports cannot be written to.", bindings_culprit());
+    return bound == BOUND;
+}
+
 static int park(uint64_t timeout_ms, struct target *target, struct answer *answer) {
     struct times times = {.begun = clock_ns()};
+    if (!bind_all(times.begun, timeout_ms, answer)) return 0;
     if (!make_room(blocks_extent().parkable, target, answer)) return 0;
     uint64_t prepared = clock_ns();
     if (!shut(timeout_ms, answer)) return 0;
@@ -198,30 +213,30 @@ static int park(uint64_t timeout_ms, struct target *target, struct answer *answe
     limits_lower();
     times.gone = clock_ns();
     count_passage(PARKED, parcel.bytes, times.gone - times.begun);
-    say_ok(answer, "bytes=%llu copied_bytes=%llu blocks=%llu left_bytes=%llu wait_seconds=%.6f arena_seconds=%.6f copy_seconds=%.6f release_seconds=%.6f seconds=%.6f gbps=%.2f",
+    say_ok(answer, "bytes=%llu copied_bytes=%llu blocks=%llu left_bytes=%llu wait_seconds=%.6f arena_seconds=%.6f copy_seconds=%.6f release_seconds=%.6f seconds=%.6f gbps=%.2f%s",
            (unsigned long long)parcel.bytes, (unsigned long long)parcel.copied, (unsigned long long)parcel.count, (unsigned long long)blocks_extent().left, seconds(prepared, times.shut),
            seconds(times.begun, prepared) + seconds(times.shut, times.ready), seconds(times.ready, times.copied), seconds(times.copied, times.gone),
-           seconds(times.begun, times.gone), rate(parcel.copied, times.ready, times.copied));
+           seconds(times.begun, times.gone), rate(parcel.copied, times.ready, times.copied), !target->made ? "" : target->synced ? " synced=1" : " synced=0");
     return 1;
 }
 
 static void leave_files(struct target *target, int keep) {
     stored_end(&target->stored, 1);
     strcpy(left.folder, target->folder);
-    left.bytes = target->stored.bytes;
+    left.seal = target->stored.seal;
     left.keep = keep;
 }
 
-void park_park(uint64_t timeout_ms, const char *folder, int keep, const char *by, struct answer *answer) {
+void park_park(const struct park_options *options, struct answer *answer) {
     if (!begin_new(answer)) return;
     if (atomic_load(&state) == PARKED_STATE) return say_error(answer, "parked", "the process is parked already."), end(PARKED_STATE);
     atomic_store(&state, PARKING);
     closer_await(); /* what the files of the last one still take is needed now, and no process is to be dumped with them */
-    struct target target = {.folder = folder};
-    int parked = park(timeout_ms, &target, answer);
-    if (parked) set_parked_by(by); /* before the state says so */
+    struct target target = {.folder = options->folder, .synced = options->synced};
+    int parked = park(options->timeout_ms, &target, answer);
+    if (parked) set_parked_by(options->by); /* before the state says so */
     if (!parked) drop_files(&target), arena_done();
-    else if (target.made) leave_files(&target, keep);
+    else if (target.made) leave_files(&target, options->keep);
     end(parked ? PARKED_STATE : RUNNING);
 }
 
@@ -238,14 +253,15 @@ static void say_short(struct answer *answer, struct failure failure) {
 static int find_shelf(const char *folder, struct shelf *shelf, struct stored *stored, struct answer *answer) {
     char name[STORED_NAME];
     shelf->base = arena_base();
-    if (folder && !left.bytes && parcel.bytes) return say_error(answer, "arena", "the process is parked in memory, not in %s. Nothing is lost: unpark without it.", folder), 0;
-    if (!left.bytes) return 1;
+    if (folder && !left.seal.bytes && parcel.bytes) return say_error(answer, "arena", "the process is parked in memory, not in %s. Nothing is lost: unpark without it.", folder), 0;
+    if (!left.seal.bytes) return 1;
     if (!folder) folder = left.folder;
-    enum stored_answer opened = stored_open(stored, folder, left.bytes);
+    enum stored_answer opened = stored_open(stored, folder, &left.seal);
     if (opened == STORED_READY) return shelf->file = stored, 1;
     stored_name(stored->file, name);
     if (opened == STORED_NOT_THERE) say_error(answer, "arena", "%s%s cannot be opened: %s. Nothing is lost: unpark with arena=FOLDER, where the files are now.", folder, name, strerror(errno));
-    else say_error(answer, "arena", "%s%s is no file of the %zu bytes that were parked. Nothing is lost: unpark with arena=FOLDER, where those files are now.", folder, name, left.bytes);
+    else if (opened == STORED_FOREIGN) say_error(answer, "arena", "%s%s is of another park or another process: no file was read or removed. Unpark with arena=FOLDER, where this process's files are now.", folder, name);
+    else say_error(answer, "arena", "%s%s is no file of the %zu bytes that were parked. Nothing is lost: unpark with arena=FOLDER, where those files are now.", folder, name, left.seal.bytes);
     return 0;
 }
 
@@ -280,7 +296,7 @@ static int unpark(const char *folder, enum keeping keeping, struct answer *answe
     reopen();
     arena_done();
     end_shelf(&shelf, keeping == AS_PARKED ? left.keep : keeping == KEEP_FILES);
-    left.bytes = 0;
+    left.seal.bytes = 0;
     times.gone = clock_ns();
     count_passage(UNPARKED, bytes, times.gone - times.begun);
     say_ok(answer, "bytes=%llu copied_bytes=%llu blocks=%llu map_seconds=%.6f copy_seconds=%.6f seconds=%.6f gbps=%.2f", (unsigned long long)bytes, (unsigned long long)copied, (unsigned long long)count,
@@ -326,5 +342,5 @@ void park_after_fork(void) {
     *parked_by.name = 0;
     atomic_store(&state, RUNNING);
     parcel = (struct parcel){0};
-    left.bytes = 0;
+    left.seal.bytes = 0;
 }

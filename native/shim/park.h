@@ -17,8 +17,14 @@ int park_on(void); /* whether memory is made so that it can be parked */
 void park_status(int pending, struct answer *answer); /* pending: commands under way or waiting. By one thread; waits for nothing */
 void park_prepare(struct answer *answer);
 enum { CONTROLLER_NAME = 65 }; /* of who parks: with the NUL */
-/* folder: for files, which the unpark removes unless they are to be kept; NULL: into memory. by: who parks, for the status; NULL: not said */
-void park_park(uint64_t timeout_ms, const char *folder, int keep, const char *by, struct answer *answer);
+struct park_options {
+    uint64_t timeout_ms;
+    const char *folder; /* for files; NULL: into memory */
+    int keep;           /* the unpark does not remove them */
+    int synced;         /* the disk has them before device memory is released */
+    const char *by;     /* who parks, for the status; NULL: not said */
+};
+void park_park(const struct park_options *options, struct answer *answer);
 enum keeping { AS_PARKED, REMOVE_FILES, KEEP_FILES };
 /* folder: where those files are by now; NULL: where they were made. by: only what this controller has parked; NULL: whoever has */
 void park_unpark(const char *folder, enum keeping keeping, const char *by, struct answer *answer);

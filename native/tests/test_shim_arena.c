@@ -63,6 +63,32 @@ static void hostMemoryIsPreparedAndGrows(void) {
     EXPECT_IS(BYTES + 6 * MIB, status_of("arena_bytes")); /* it does not shrink */
 }
 
+/* KiB of this process's mappings that a core dump leaves out. */
+static long undumped(void) {
+    char text[512];
+    long size = 0, sum = 0;
+    FILE *file = fopen("/proc/self/smaps", "r");
+    while (file && fgets(text, sizeof text, file)) {
+        if (!strncmp(text, "Size:", 5)) size = strtol(text + 5, NULL, 10);
+        if (!strncmp(text, "VmFlags:", 8) && strstr(text, " dd")) sum += size;
+    }
+    if (file) fclose(file);
+    return sum;
+}
+
+static void aCoreDumpLeavesItOut(void) {
+    CUdeviceptr more;
+    prepare();
+    long before = undumped();
+    COMMAND_OK("prepare");
+    EXPECT_IS(BYTES / 1024, undumped() - before);
+    OK(cu.cuMemAlloc_v2(&more, 6 * MIB));
+    COMMAND_OK("park");
+    EXPECT_IS((BYTES + 6 * MIB) / 1024, undumped() - before);
+    COMMAND_OK("unpark");
+    expect_whole();
+}
+
 static void nothingNeedsNoHostMemory(void) {
     use_device(0);
     EXPECT_IS(0, number_of(command("prepare"), "arena_bytes"));
@@ -103,6 +129,7 @@ int main(void) {
     RUN(hostMemoryIsKeptForTheNextTime);
     RUN(hostMemoryIsNotKeptAgainstTheSetting);
     RUN(hostMemoryIsPreparedAndGrows);
+    RUN(aCoreDumpLeavesItOut);
     RUN(nothingNeedsNoHostMemory);
     RUN(aLimitOfMemoryIsSaid);
     RUN(aChildHasNoPartInIt);

@@ -1,15 +1,11 @@
 /* Parking into files where something goes wrong: the process runs on, or is parked still, and nothing is lost or left behind. */
+#include "broken_calls.h"
 #include "outcome.h"
 #include "stored_files.h"
 
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
+#include <sched.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 static void oneThatWasCutIsNoLoss(void) {
     static char rest[MIB];
@@ -175,8 +171,7 @@ static int break_writes(void) {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog filter = {sizeof program / sizeof *program, program};
-    return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
+    return install_filter(program, sizeof program / sizeof *program);
 }
 
 static void aDiskThatBreaksMidwayIsNoLoss(void) {
@@ -191,6 +186,96 @@ static void withoutPinnedMemoryABrokenDiskIsNoLoss(void) {
     if (skipped(real_driver(), "faults are the simulator's")) return;
     setenv("TORPOR_SIM_FAULTS", "cuMemHostAlloc=2", 1);
     aDiskThatBreaksMidwayIsNoLoss();
+}
+
+static void expect_comes_back(void) {
+    for (int i = 0; i < 2; i++) {
+        COMMAND_OK(with(ways[i], path));
+        EXPECT(files_in(path) > 1);
+        COMMAND_OK("unpark");
+        expect_whole();
+        emptied(path);
+    }
+}
+
+/* NFS before version 4.2, ramfs, ZFS before 2.1 and some FUSE file systems. */
+static void aFileSystemThatCannotReserveIsWrittenTo(void) {
+    prepare();
+    if (skipped(mount("torpor", path, "ramfs", 0, ""), "no file system can be mounted")) return;
+    expect_comes_back();
+    OK(umount2(path, MNT_DETACH));
+    expect_untouched();
+}
+
+static void aFullDiskThatCannotReserveIsNoLoss(void) {
+    prepare();
+    if (skipped(mount("torpor", path, "tmpfs", 0, "size=6m") || !break_calls(SYS_fallocate, SYS_fallocate, EOPNOTSUPP), "no file system can be mounted")) return;
+    for (int i = 0; i < 2; i++) {
+        COMMAND_FAILS("arena", with(ways[i], path));
+        EXPECT(strstr(command(line), "No space left"));
+        EXPECT_IS(0, files_in(path));
+    }
+    OK(umount2(path, MNT_DETACH));
+    expect_untouched();
+}
+
+/* The rest of this process sees a machine with 64 MiB left. */
+static int leave_little_memory(void) {
+    static const char little[] = "MemTotal: 65536 kB\nMemAvailable: 65536 kB\n";
+    char file[300];
+    snprintf(file, sizeof file, "%s/meminfo-%d", getenv("TORPOR_DIR"), (int)getpid());
+    int fd = open(file, O_RDWR | O_CREAT | O_EXCL, 0600);
+    int done = write(fd, little, sizeof little - 1) == sizeof little - 1 && !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)
+        && !mount(file, "/proc/meminfo", NULL, MS_BIND, NULL);
+    close(fd);
+    return done;
+}
+
+static void aDirectoryInMemoryCountsAsMemory(void) {
+    if (skipped(!leave_little_memory(), "nothing can be mounted")) return;
+    prepare();
+    COMMAND_FAILS("host-memory", "park");
+    COMMAND_OK(with("park", path)); /* a disk has room */
+    COMMAND_OK("unpark");
+    OK(mkdir(elsewhere, 0700));
+    if (skipped(mount("torpor", elsewhere, "tmpfs", 0, "size=80m"), "no file system can be mounted")) return;
+    for (int i = 0; i < 2; i++) {
+        COMMAND_FAILS("host-memory", with(ways[i], elsewhere));
+        EXPECT(strstr(command(line), elsewhere));
+        EXPECT_IS(0, files_in(elsewhere));
+    }
+    EXPECT(strstr(command("status"), "state=running"));
+    expect_whole();
+    OK(rmdir(path));
+}
+
+/* The process stays as it is until the disk has what it is to have. */
+static void aDiskThatFailsToSyncIsNoLoss(void) {
+    prepare();
+    COMMAND_FAILS("argument", "park sync=1");
+    COMMAND_FAILS("argument", "unpark sync=1");
+    EXPECT(strstr(command(with("park sync=1", path)), " synced=1"));
+    COMMAND_OK("unpark");
+    EXPECT(strstr(command(with("park", path)), " synced=0"));
+    COMMAND_OK("unpark");
+    EXPECT(!strstr(command("park"), "synced"));
+    COMMAND_OK("unpark");
+    if (skipped(!break_calls(SYS_fdatasync, SYS_fsync, EIO), "no system call can be made to fail")) return;
+    COMMAND_FAILS("arena", with("park sync=1", path));
+    EXPECT(strstr(command(line), "Input/output error"));
+    expect_untouched();
+}
+
+static void withoutThreadsTheAnswerSaysSo(void) {
+    prepare();
+    COMMAND_OK("status");
+    if (skipped(!break_calls(SYS_clone, SYS_clone3, EAGAIN), "no system call can be made to fail")) return;
+    for (int i = 0; i < 2; i++) COMMAND_FAILS("busy", with(ways[i], path));
+    EXPECT(strstr(command(line), "no thread can be started"));
+    EXPECT(strstr(command("status"), "state=running"));
+    EXPECT_IS(0, files_in(path));
+    expect_whole();
+    OK(rmdir(path));
 }
 
 static void whatCannotBeParkedLeavesNoFile(void) {
@@ -235,6 +320,11 @@ int main(void) {
     RUN(aLimitToFilesIsNoLoss);
     RUN(aDiskThatBreaksMidwayIsNoLoss);
     RUN(withoutPinnedMemoryABrokenDiskIsNoLoss);
+    RUN(aFileSystemThatCannotReserveIsWrittenTo);
+    RUN(aFullDiskThatCannotReserveIsNoLoss);
+    RUN(aDirectoryInMemoryCountsAsMemory);
+    RUN(aDiskThatFailsToSyncIsNoLoss);
+    RUN(withoutThreadsTheAnswerSaysSo);
     RUN(whatCannotBeParkedLeavesNoFile);
     RUN(aShortageOfMemoryIsNoLoss);
     RUN(withoutKeepAShortageOfMemoryIsNone);
