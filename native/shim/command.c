@@ -31,7 +31,7 @@ static int take_timeout(const char *text, uint64_t *milliseconds) {
     return isdigit((unsigned char)*text) && !errno && !*end && *milliseconds <= longest_timeout_ms;
 }
 
-struct request { uint64_t timeout; int timed, synced; enum keeping keeping; const char *folder, *by; };
+struct request { uint64_t timeout, lease; int timed, leased, synced; enum keeping keeping; const char *folder, *by; };
 
 static int is_controller_name(const char *name) {
     size_t length = 0;
@@ -41,7 +41,7 @@ static int is_controller_name(const char *name) {
 
 /* One word of a command, or the rest of the line, as a path may hold blanks. 0: it is none that is known. */
 static int take_word(char **arguments, struct request *request, struct answer *answer) {
-    static const char arena_is[] = "arena=", timeout_is[] = "timeout-ms=", by_is[] = "by=";
+    static const char lease_is[] = "lease-ms=", arena_is[] = "arena=", timeout_is[] = "timeout-ms=", by_is[] = "by=";
     if (!strncmp(*arguments, arena_is, sizeof arena_is - 1)) {
         request->folder = *arguments + sizeof arena_is - 1;
         *arguments = NULL;
@@ -58,7 +58,11 @@ static int take_word(char **arguments, struct request *request, struct answer *a
         if (is_controller_name(request->by)) return 1;
         return refuse(answer, "argument", "by wants 1 to 64 letters, digits, - or _, not ", request->by), 0;
     }
-    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, sync=0 or 1, keep=0 or 1, by=NAME and arena=FOLDER, unpark keep=0 or 1, by=NAME and arena=FOLDER, and neither ", word), 0;
+    if (!strncmp(word, lease_is, sizeof lease_is - 1)) {
+        if (take_timeout(word + sizeof lease_is - 1, &request->lease)) return request->leased = 1;
+        return refuse(answer, "argument", "lease-ms wants a number from 0 to 3600000, not ", word + sizeof lease_is - 1), 0;
+    }
+    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, lease-ms=N, sync=0 or 1, keep=0 or 1, by=NAME and arena=FOLDER, unpark keep=0 or 1, by=NAME and arena=FOLDER, and neither ", word), 0;
     if (take_timeout(word + sizeof timeout_is - 1, &request->timeout)) return request->timed = 1;
     return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1), 0;
 }
@@ -74,15 +78,22 @@ static void park(char *arguments, struct answer *answer) {
     if (!take_words(arguments, &request, answer)) return;
     if (request.keeping == KEEP_FILES && !request.folder) return refuse(answer, "argument", "keep=1 keeps files: name a folder for them with arena=FOLDER.", "");
     if (request.synced == 1 && !request.folder) return refuse(answer, "argument", "sync=1 writes files to their disk: name a folder for them with arena=FOLDER.", "");
-    struct park_options options = {.timeout_ms = request.timeout, .folder = request.folder, .keep = request.keeping == KEEP_FILES, .synced = request.synced == 1, .by = request.by};
+    struct park_options options = {.timeout_ms = request.timeout, .folder = request.folder, .keep = request.keeping == KEEP_FILES, .synced = request.synced == 1, .by = request.by, .lease_ms = request.lease};
     park_park(&options, answer);
 }
 
 static void unpark(char *arguments, struct answer *answer) {
     struct request request = {0};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.timed || request.synced) return refuse(answer, "argument", "unpark takes keep=0 or 1, by=NAME and arena=FOLDER alone.", "");
+    if (request.timed || request.leased || request.synced) return refuse(answer, "argument", "unpark takes keep=0 or 1, by=NAME and arena=FOLDER alone.", "");
     park_unpark(request.folder, request.keeping, request.by, answer);
+}
+
+static void lease(char *arguments, struct answer *answer) {
+    struct request request = {0};
+    if (!take_words(arguments, &request, answer)) return;
+    if (request.timed || request.synced || request.keeping || request.folder || request.by) return refuse(answer, "argument", "lease takes lease-ms=N alone.", "");
+    park_renew_lease(request.leased ? &request.lease : NULL, answer);
 }
 
 static int pending; /* of the thread that runs questions */
@@ -97,13 +108,16 @@ static void run(const char *name, char *arguments, struct answer *answer) {
     };
     if (!strcmp(name, "park")) return park(arguments, answer);
     if (!strcmp(name, "unpark")) return unpark(arguments, answer);
+    if (!strcmp(name, "lease")) return lease(arguments, answer);
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
         if (!strcmp(name, plain[i].name)) return arguments ? refuse(answer, "argument", name, " takes no arguments") : plain[i].run(answer);
-    refuse(answer, "unknown", "the commands are status, prepare, park, unpark, release and stats, not ", name);
+    refuse(answer, "unknown", "the commands are status, prepare, park, lease, unpark, release and stats, not ", name);
 }
 
 /* The length of the first word. */
 static size_t name_length(const char *line) { return strcspn(line, " \r"); }
+
+int command_can_be_called_off(const char *line) { return name_length(line) == 4 && !memcmp(line, "park", 4); }
 
 int command_is_question(const char *line) {
     static const char *const long_ones[] = {"park", "unpark", "prepare", "release"};

@@ -2,7 +2,9 @@
 #include "control.h"
 #include "command.h"
 #include "lifecycle.h"
+#include "park.h"
 #include "settings.h"
+#include "statistics.h"
 #include "threads.h"
 #include "worker.h"
 
@@ -20,11 +22,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { MAX_PEERS = 16, NAP_MS = 20 };
+enum { MAX_PEERS = 16, NAP_MS = 20, LONGEST_TURN_MS = 500, LEASE_RETRY_MS = 1000 };
 
 /* A connection. While its command waits or runs it is not read, so that its lines are answered in their order. */
-enum stage { FREE, READING, WAITING, RUNNING };
-struct peer { enum stage stage; int fd; uint64_t ticket; size_t length; char line[LONGEST_LINE]; };
+enum stage { FREE, READING, WAITING, WORKING };
+struct peer { enum stage stage; int fd, can_call_off, has_hung_up; uint64_t ticket; size_t length; char line[LONGEST_LINE]; };
 static struct peer peers[MAX_PEERS]; /* of the control thread alone */
 static uint64_t tickets; /* commands are carried out in the order in which they came */
 
@@ -150,8 +152,10 @@ static int take_lines(struct peer *peer) {
         size_t used = (size_t)(end - peer->line) + 1;
         *end = 0;
         if (!command_is_question(peer->line)) {
+            peer->can_call_off = command_can_be_called_off(peer->line);
             *end = '\n';
             peer->stage = WAITING;
+            peer->has_hung_up = 0;
             peer->ticket = tickets++;
             return 1;
         }
@@ -185,9 +189,16 @@ static void give_work(void) {
     if (!peer) return;
     char *end = memchr(peer->line, '\n', peer->length);
     *end++ = 0;
+    park_call_off(0);
     worker_run(peer->line);
     memmove(peer->line, end, peer->length -= (size_t)(end - peer->line));
-    peer->stage = RUNNING;
+    peer->stage = WORKING;
+}
+
+/* As nobody has said so; the worker is idle. */
+static void unpark(void) {
+    char line[] = "unpark";
+    worker_run(line);
 }
 
 /* A command has ended: its connection goes on. */
@@ -195,21 +206,54 @@ static void pass_answer(void) {
     static char text[LONGEST_ANSWER];
     size_t length = worker_answer(text);
     for (int i = 0; i < MAX_PEERS && length; i++) {
-        if (peers[i].stage != RUNNING) continue;
+        if (peers[i].stage != WORKING) continue;
         peers[i].stage = READING;
-        if (!send_line(peers[i].fd, text, length) || !take_lines(&peers[i])) dismiss(&peers[i]);
+        if (peers[i].has_hung_up && !strncmp(text, "ok", 2)) unpark(); /* it was too late to call it off */
+        if (peers[i].has_hung_up || !send_line(peers[i].fd, text, length) || !take_lines(&peers[i])) dismiss(&peers[i]);
     }
+}
+
+/* Who waits for a park and hangs up does not want it any more. What has only ended what it writes does. */
+static void call_off(struct peer *peer) {
+    if (peer->stage == WAITING) return dismiss(peer);
+    peer->has_hung_up = 1;
+    park_call_off(1);
+}
+
+static struct pollfd watch(const struct peer *peer) {
+    int waits = peer->stage > READING && peer->can_call_off && !peer->has_hung_up;
+    return (struct pollfd){peer->stage == READING || waits ? peer->fd : -1, peer->stage == READING ? POLLIN : 0, 0};
+}
+
+/* A lease that has ended is an unpark that nobody has given. Where the device has no room the process stays parked, until it has. */
+static void end_lease(void) {
+    static uint64_t next;
+    uint64_t now = clock_ns(), end = park_lease_end();
+    if (!end || now < end || now < next || !worker_is_idle() || first_waiting()) return;
+    next = now + LEASE_RETRY_MS * 1000000ULL;
+    unpark();
+}
+
+static int until_lease_ends(void) {
+    uint64_t end = park_lease_end(), now = clock_ns();
+    if (!end) return LONGEST_TURN_MS;
+    if (now >= end) return LEASE_RETRY_MS;
+    return end - now > LONGEST_TURN_MS * 1000000ULL ? LONGEST_TURN_MS : (int)((end - now) / 1000000) + 1;
 }
 
 static void turn(void) {
     struct pollfd list[MAX_PEERS + 2] = {{listening, POLLIN, 0}, {worker_signal(), POLLIN, 0}};
     struct pollfd *of_peers = list + 2;
+    end_lease();
     give_work();
-    for (int i = 0; i < MAX_PEERS; i++) of_peers[i] = (struct pollfd){peers[i].stage == READING ? peers[i].fd : -1, POLLIN, 0};
-    if (poll(list, MAX_PEERS + 2, -1) < 0) return;
+    for (int i = 0; i < MAX_PEERS; i++) of_peers[i] = watch(&peers[i]);
+    if (poll(list, MAX_PEERS + 2, until_lease_ends()) < 0) return;
+    for (int i = 0; i < MAX_PEERS; i++) {
+        if (!of_peers[i].revents) continue;
+        if (peers[i].stage > READING) call_off(&peers[i]);
+        else if (!hear(&peers[i])) dismiss(&peers[i]);
+    }
     if (list[1].revents) pass_answer();
-    for (int i = 0; i < MAX_PEERS; i++)
-        if (of_peers[i].revents && peers[i].stage == READING && !hear(&peers[i])) dismiss(&peers[i]);
     if (list[0].revents) welcome();
 }
 

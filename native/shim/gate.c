@@ -18,6 +18,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int started, waiting; /* waiting: it is to wait, and has not done so yet */
 static _Atomic int wanted; /* somebody still wants to know: the next context may have begun a capture otherwise, which waiting would spoil */
 static CUresult found;
+static _Atomic int called_off;
+enum { LOOK_NS = 10000000, FIRST_WINDOW_NS = 100000000 };
 
 static void init(void) {
     pthread_condattr_t attributes;
@@ -58,11 +60,27 @@ static void *drain_main(void *nothing) {
     return nothing;
 }
 
+static int is_over(uint64_t until) { return atomic_load(&called_off) || clock_ns() >= until; }
+
+/* Soon enough to look whether it is called off. */
+static uint64_t look_at(uint64_t until) {
+    uint64_t soon = clock_ns() + LOOK_NS;
+    return soon < until ? soon : until;
+}
+
 /* With the mutex. 0: it still waits. */
 static int await_waiter(uint64_t until) {
-    struct timespec at = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
-    while (waiting)
-        if (pthread_cond_timedwait(&changed, &mutex, &at) == ETIMEDOUT && waiting) return 0;
+    while (waiting) {
+        uint64_t next = look_at(until);
+        struct timespec at = {(time_t)(next / 1000000000), (long)(next % 1000000000)};
+        if (pthread_cond_timedwait(&changed, &mutex, &at) == ETIMEDOUT && waiting && is_over(until)) return 0;
+    }
+    return 1;
+}
+
+static int await_order(int (*await)(uint64_t until), uint64_t until) {
+    while (!await(look_at(until)))
+        if (is_over(until)) return 0;
     return 1;
 }
 
@@ -89,21 +107,38 @@ static enum drained drain(uint64_t until, CUresult *error) {
 /* First launches wait, as a kernel that runs may need a copy to end; then everything. */
 static enum drained close_all(uint64_t until, CUresult *error) {
     order_close(GATE_LAUNCHES);
-    if (!order_await_captures(until)) return GATE_BUSY;
+    if (!await_order(order_await_captures, until)) return GATE_BUSY;
     if (capturing()) return GATE_CAPTURE;
     enum drained drained = drain(until, error);
     if (drained != GATE_CLOSED) return drained;
     order_close(GATE_ALL);
-    if (!order_await_out(until)) return GATE_BUSY;
+    if (!await_order(order_await_out, until)) return GATE_BUSY;
     return drain(until, error);
 }
 
-enum drained gate_close(uint64_t nanoseconds, CUresult *error) {
-    if (capturing()) return GATE_CAPTURE;
-    enum drained drained = close_all(clock_ns() + nanoseconds, error);
-    if (drained != GATE_CLOSED) order_open();
-    return drained;
+/* Of a time in which the gate is open. */
+static void await_end(uint64_t until) {
+    static const struct timespec nap = {0, LOOK_NS};
+    while (!is_over(until)) nanosleep(&nap, NULL);
 }
+
+/* Work that takes longer than a window is waited for with the gate open as long as it was closed before; the windows double, as what
+ * has been given to the GPU ahead may take long, too. */
+enum drained gate_close(uint64_t nanoseconds, CUresult *error) {
+    uint64_t until = clock_ns() + nanoseconds, window = FIRST_WINDOW_NS;
+    if (capturing()) return GATE_CAPTURE;
+    for (;; window *= 2) {
+        uint64_t now = clock_ns(), left = until > now ? until - now : 0;
+        enum drained drained = close_all(now + (left > 2 * window ? window : left), error);
+        if (drained == GATE_CLOSED && !atomic_load(&called_off)) return GATE_CLOSED;
+        order_open();
+        if (atomic_load(&called_off)) return GATE_CALLED_OFF;
+        if (drained != GATE_BUSY || clock_ns() >= until) return drained;
+        await_end(clock_ns() + window < until ? clock_ns() + window : until);
+    }
+}
+
+void gate_call_off(int off) { atomic_store(&called_off, off); }
 
 void gate_open(void) { order_open(); }
 

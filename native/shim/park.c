@@ -6,6 +6,7 @@
 #include "closer.h"
 #include "contexts.h"
 #include "gate.h"
+#include "identity.h"
 #include "limits.h"
 #include "parcel.h"
 #include "pool.h"
@@ -72,13 +73,45 @@ static void get_parked_by(char *name) {
 }
 
 /* The sizes may be a little old, since a status never waits for a thread that has the list of blocks. */
+/* What a park left: until when somebody must say that it is still wanted. */
+static _Atomic uint64_t lease_ns, lease_until; /* 0: for ever */
+static _Atomic int called_off;
+
+void park_call_off(int off) {
+    atomic_store(&called_off, off);
+    gate_call_off(off);
+}
+
+static void set_lease(uint64_t milliseconds) {
+    atomic_store(&lease_until, milliseconds ? clock_ns() + milliseconds * 1000000 : 0);
+    atomic_store(&lease_ns, milliseconds * 1000000);
+}
+
+uint64_t park_lease_end(void) { return atomic_load(&state) == PARKED_STATE ? atomic_load(&lease_until) : 0; }
+
+static uint64_t lease_left_ms(void) {
+    uint64_t end = park_lease_end(), now = clock_ns();
+    return end > now ? (end - now + 999999) / 1000000 : 0;
+}
+
+void park_renew_lease(const uint64_t *milliseconds, struct answer *answer) {
+    if (atomic_load(&state) != PARKED_STATE) return say_error(answer, "running", "the process is %s: a lease is of one that is parked.", state_name());
+    if (!milliseconds && !atomic_load(&lease_ns)) return say_error(answer, "argument", "the process was parked without a lease: say how long with lease-ms=N.");
+    set_lease(milliseconds ? *milliseconds : atomic_load(&lease_ns) / 1000000);
+    say_ok(answer, "lease_ms=%llu lease_left_ms=%llu", (unsigned long long)(atomic_load(&lease_ns) / 1000000), (unsigned long long)lease_left_ms());
+}
+
 void park_status(int pending, struct answer *answer) {
     static struct extent here; /* of the one thread that asks */
+    struct identity self = identity_now();
     char by[CONTROLLER_NAME];
     get_parked_by(by);
     blocks_try_extent(&here);
-    say_ok(answer, "version=%s pid=%d state=%s parkable_bytes=%llu parked_bytes=%llu left_bytes=%llu arena_bytes=%llu pending_commands=%d parked_by=%s", torpor_shim_version, (int)getpid(), state_name(),
-           (unsigned long long)here.parkable, (unsigned long long)here.parked, (unsigned long long)here.left, (unsigned long long)arena_size(), pending, by);
+    say_ok(answer, "version=%s pid=%d state=%s parkable_bytes=%llu parked_bytes=%llu left_bytes=%llu arena_bytes=%llu pending_commands=%d parked_by=%s"
+           " pid_namespace=%llu start_ticks=%llu lease_ms=%llu lease_left_ms=%llu",
+           torpor_shim_version, self.pid, state_name(),
+           (unsigned long long)here.parkable, (unsigned long long)here.parked, (unsigned long long)here.left, (unsigned long long)arena_size(), pending, by,
+           self.pid_namespace, self.start_ticks, (unsigned long long)(park_lease_end() ? atomic_load(&lease_ns) / 1000000 : 0), (unsigned long long)lease_left_ms());
 }
 
 static int begin(struct answer *answer) {
@@ -153,12 +186,15 @@ void park_prepare(struct answer *answer) {
     end(now);
 }
 
+static int say_called_off(struct answer *answer) { return say_error(answer, "busy", "the park was called off: its controller has hung up. The process goes on."), 0; }
+
 static int shut(uint64_t timeout_ms, struct answer *answer) {
     CUresult error = CUDA_SUCCESS;
     switch (gate_close((timeout_ms > SHORTEST_MS ? timeout_ms : SHORTEST_MS) * 1000000, &error)) {
     case GATE_CLOSED: return 1;
     case GATE_CAPTURE: say_error(answer, "busy", "a stream is being captured. Try again when the capture has ended."); return 0;
     case GATE_BUSY: say_error(answer, "busy", "the GPU's work did not end within %llu ms. The process goes on.", (unsigned long long)timeout_ms); return 0;
+    case GATE_CALLED_OFF: return say_called_off(answer);
     case GATE_NO_THREAD: say_error(answer, "busy", "no thread can be started to wait for the GPU: raise the limit of processes (RLIMIT_NPROC, or pids.max of the cgroup). The process goes on."); return 0;
     default: say_error(answer, "driver", "a context of the process is not sound: cuCtxSynchronize answers %d. The process goes on.", (int)error); return 0;
     }
@@ -185,6 +221,7 @@ static int move_out(struct target *target, struct times *times, struct answer *a
     if (good && shelf.file) good = parcel_seal(&parcel, shelf.file, target->synced);
     arena_touch_end();
     times->copied = clock_ns();
+    if (good && atomic_load(&called_off)) return parcel_forget(&parcel), say_called_off(answer);
     if (good) return parcel_release(&parcel), 1;
     int unwritten = shelf.file ? atomic_load(&shelf.file->error) : 0;
     if (unwritten) say_error(answer, "arena", "%s cannot be written: %s. Nothing was parked.", target->folder, strerror(unwritten));
@@ -234,7 +271,7 @@ void park_park(const struct park_options *options, struct answer *answer) {
     closer_await(); /* what the files of the last one still take is needed now, and no process is to be dumped with them */
     struct target target = {.folder = options->folder, .synced = options->synced};
     int parked = park(options->timeout_ms, &target, answer);
-    if (parked) set_parked_by(options->by); /* before the state says so */
+    if (parked) set_lease(options->lease_ms), set_parked_by(options->by); /* before the state says so */
     if (!parked) drop_files(&target), arena_done();
     else if (target.made) leave_files(&target, options->keep);
     end(parked ? PARKED_STATE : RUNNING);
@@ -340,6 +377,8 @@ void park_after_fork(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     at_work = parked_by.mutex = unlocked;
     *parked_by.name = 0;
+    set_lease(0);
+    park_call_off(0);
     atomic_store(&state, RUNNING);
     parcel = (struct parcel){0};
     left.seal.bytes = 0;

@@ -361,20 +361,6 @@ static void aParkHasTheNameOfItsController(void) {
     EXPECT_PATTERN(d, 4 * MIB, 1);
 }
 
-static void whoeverParkedNeedNotStay(void) {
-    CUdeviceptr d;
-    use_device(0);
-    OK(cu.cuMemAlloc_v2(&d, 4 * MIB));
-    write_pattern(d, 4 * MIB, 1);
-    OK(spin(NULL, 60));
-    int fd = connect_to(getpid());
-    send_all(fd, "park\n");
-    close(fd);
-    for (int i = 0; i < 1000 && !strstr(command("status"), "state=parked"); i++) sleep_ms(5);
-    COMMAND_OK("unpark");
-    EXPECT_PATTERN(d, 4 * MIB, 1);
-}
-
 static void withoutFilesNobodyIsKeptBusy(void) {
     int limit = 0;
     struct timespec before, after;
@@ -499,7 +485,6 @@ int main(void) {
     RUN(questionsAreAnsweredWhileACommandRuns);
     RUN(commandsAreCarriedOutInTheOrderInWhichTheyCame);
     RUN(aParkHasTheNameOfItsController);
-    RUN(whoeverParkedNeedNotStay);
     RUN(withoutFilesNobodyIsKeptBusy);
     RUN(theSocketGoesWithTheProcess);
     RUN(theListeningThreadTakesNoSignals);

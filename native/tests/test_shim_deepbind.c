@@ -165,15 +165,15 @@ static void whatIsOpenedAgainIsBoundAgain(void) {
 }
 
 int main(void) {
-    RUN(itUsesTheSameMemoryAsItsHost);
-    RUN(boundAtTheFirstCallItDoes);
-    RUN(openedLaterItDoes);
-    RUN(openedLaterAndBoundAtTheFirstCallItDoes);
-    RUN(whileParkedItsCallsWait);
-    RUN(boundAtTheFirstCallTheyWait);
-    RUN(openedWhileParkedItsCallsWait);
-    RUN(whatNobodyHasLookedIntoIsFoundByThePark);
-    RUN(whatCannotBeWrittenToKeepsTheProcessFromParking);
-    RUN(whatIsOpenedAgainIsBoundAgain);
+    RUN_IF(!sanitized(), itUsesTheSameMemoryAsItsHost, "sanitizers refuse RTLD_DEEPBIND");
+    RUN_IF(!sanitized(), boundAtTheFirstCallItDoes, "sanitizers refuse RTLD_DEEPBIND");
+    RUN_IF(!sanitized(), openedLaterItDoes, "sanitizers refuse RTLD_DEEPBIND");
+    RUN_IF(!sanitized(), openedLaterAndBoundAtTheFirstCallItDoes, "sanitizers refuse RTLD_DEEPBIND");
+    RUN_IF(!sanitized(), whileParkedItsCallsWait, "sanitizers refuse RTLD_DEEPBIND");
+    RUN_IF(!sanitized(), boundAtTheFirstCallTheyWait, "sanitizers refuse RTLD_DEEPBIND");
+    RUN_IF(!sanitized(), openedWhileParkedItsCallsWait, "sanitizers refuse RTLD_DEEPBIND");
+    RUN_IF(!sanitized(), whatNobodyHasLookedIntoIsFoundByThePark, "sanitizers refuse RTLD_DEEPBIND");
+    RUN_IF(!sanitized(), whatCannotBeWrittenToKeepsTheProcessFromParking, "sanitizers refuse RTLD_DEEPBIND");
+    RUN_IF(!sanitized(), whatIsOpenedAgainIsBoundAgain, "sanitizers refuse RTLD_DEEPBIND");
     return summary();
 }
