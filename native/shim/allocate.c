@@ -4,6 +4,7 @@
 #include "kept.h"
 #include "order.h"
 #include "park.h"
+#include "pitch.h"
 #include "pool.h"
 #include "settings.h"
 #include "statistics.h"
@@ -41,10 +42,14 @@ int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device) {
 }
 
 CUresult capture_permits(void) {
-    CUdeviceptr tiny;
+    const struct driver *d = driver();
+    CUevent event;
     if (!capturing()) return CUDA_SUCCESS;
-    CUresult result = driver()->cuMemAlloc_v2(&tiny, 1);
-    return result ? result : driver()->cuMemFree_v2(tiny);
+    CUresult result = d->cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
+    if (result) return result;
+    result = d->cuEventQuery(event);
+    d->cuEventDestroy_v2(event);
+    return result;
 }
 
 static CUresult make(CUcontext context, CUdevice device, size_t bytes, struct piece_of_device *piece) {
@@ -81,21 +86,12 @@ EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
     return result;
 }
 
-/* The driver's own choice, which depends on the width alone. 0: it has not answered. */
-static size_t pitch_for(size_t width, unsigned element) {
-    CUdeviceptr tiny;
-    size_t pitch = 0;
-    if (driver()->cuMemAllocPitch_v2(&tiny, &pitch, width, 1, element)) return 0;
-    driver()->cuMemFree_v2(tiny);
-    return pitch;
-}
-
-/* 0: as above. Small enough not to be worth asking, or so wide that asking costs memory. */
+/* 0: as above. */
 static int provided_pitched(CUdeviceptr *address, size_t *pitch, size_t width, size_t height, unsigned element, CUresult *result) {
     CUcontext context;
     CUdevice device;
-    if (!pitch || !width || !height || width > SIZE_MAX / 2 / height || !allocation_wanted(width * height, &context, &device) || capturing()) return 0;
-    size_t chosen = pitch_for(width, element);
+    if (!address || !pitch || !width || !height || width > SIZE_MAX / 2 / height || !allocation_wanted(width * height, &context, &device) || capturing()) return 0;
+    size_t chosen = pitch_for(device, width, element);
     if (!chosen || height > SIZE_MAX / chosen || !provided(address, chosen * height, result)) return 0;
     *pitch = chosen;
     return 1;
@@ -114,6 +110,13 @@ EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t w
     return result;
 }
 
+/* While a stream is captured a wait of the shim's own would spoil that: the driver's own memory is freed, which waits, or is refused. */
+static CUresult await_by_free(void) {
+    CUdeviceptr tiny;
+    CUresult result = driver()->cuMemAlloc_v2(&tiny, 1);
+    return result ? result : driver()->cuMemFree_v2(tiny);
+}
+
 /* As the driver does before it frees: all that the memory's context was given is done. */
 static CUresult await(CUcontext context) {
     const struct driver *d = driver();
@@ -121,18 +124,18 @@ static CUresult await(CUcontext context) {
     CUresult result = d->cuCtxPushCurrent_v2(context);
     if (result) return result;
     if (capture_hold_off()) result = d->cuCtxSynchronize(), capture_release();
-    else result = capture_permits();
+    else result = await_by_free();
     d->cuCtxPopCurrent_v2(&popped);
     return result;
 }
 
-/* Out of the register. 0: another thread was faster. */
-static int take(CUdeviceptr address, struct piece_of_device *piece) {
+/* Out of the register. What is lost has nothing left but its addresses. 0: another thread was faster. */
+static int take(CUdeviceptr address, struct piece_of_device *piece, int *lost) {
     struct mapping *mapping;
     struct part *part;
     pthread_rwlock_wrlock(&blocks_lock);
     int found = request_at(address, &mapping, &part) && !part;
-    if (found) piece_unregister(mapping, piece);
+    if (found) *lost = mapping->block->parked, piece_unregister(mapping, piece);
     pthread_rwlock_unlock(&blocks_lock);
     return found;
 }
@@ -149,8 +152,9 @@ static int freed(CUdeviceptr address, CUresult *result) {
     if (!request) return 0;
     *result = CUDA_SUCCESS;
     if (context && (*result = await(context))) return 1; /* the driver does not wait for what a pool has given either */
-    int found = pooled ? pool_free(address, NULL) : take(address, &piece);
+    int lost = 0, found = pooled ? pool_free(address, NULL) : take(address, &piece, &lost);
     if (!found) *result = CUDA_ERROR_INVALID_VALUE;
+    else if (lost) piece_free_address(&piece);
     else if (!pooled) kept_put(&piece);
     return 1;
 }

@@ -10,7 +10,7 @@ int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device);
 /* One that has failed says so at every call, and the driver's own allocation is to tell it. */
 int context_is_sound(void);
 
-/* A capture may forbid what the driver's own allocation would do. Harmless, and answers what that one would. */
+/* A capture may forbid what the driver's own allocation would do. Waits for nothing, and answers what that one would. */
 CUresult capture_permits(void);
 
 /* Enters to free. While the gate is closed nobody waits: an allocation goes when it opens (put_off), and what is the driver's own

@@ -32,6 +32,7 @@ struct block {
     enum stays stays;
     struct chunk *chunk; /* by which a pool divides it among allocations, while its mapping's request is of all of it. NULL: nobody does */
     _Atomic int parked; /* its bytes are in the arena, at `place`; set by a park that has the lock to read alone */
+    int lost;          /* parked, and given up: nothing of it comes back */
     size_t place;
 
     /* Of whoever parks: it is in the parcel; where it is copied from and to; whether it is mapped there for that alone. */

@@ -31,7 +31,7 @@ static int take_timeout(const char *text, uint64_t *milliseconds) {
     return isdigit((unsigned char)*text) && !errno && !*end && *milliseconds <= longest_timeout_ms;
 }
 
-struct request { uint64_t timeout, lease; int timed, leased, synced; enum keeping keeping; const char *folder, *by; };
+struct request { uint64_t timeout, lease; int timed, leased, synced, force; enum keeping keeping; const char *folder, *by; };
 
 static int is_controller_name(const char *name) {
     size_t length = 0;
@@ -53,6 +53,7 @@ static int take_word(char **arguments, struct request *request, struct answer *a
     if (!strcmp(word, "keep=0")) return request->keeping = REMOVE_FILES, 1;
     if (!strcmp(word, "keep=1")) return request->keeping = KEEP_FILES, 1;
     if (!strcmp(word, "sync=0") || !strcmp(word, "sync=1")) return request->synced = word[5] == '1' ? 1 : -1;
+    if (!strcmp(word, "force=1")) return request->force = 1;
     if (!strncmp(word, by_is, sizeof by_is - 1)) {
         request->by = word + sizeof by_is - 1;
         if (is_controller_name(request->by)) return 1;
@@ -62,7 +63,7 @@ static int take_word(char **arguments, struct request *request, struct answer *a
         if (take_timeout(word + sizeof lease_is - 1, &request->lease)) return request->leased = 1;
         return refuse(answer, "argument", "lease-ms wants a number from 0 to 3600000, not ", word + sizeof lease_is - 1), 0;
     }
-    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, lease-ms=N, sync=0 or 1, keep=0 or 1, by=NAME and arena=FOLDER, unpark keep=0 or 1, by=NAME and arena=FOLDER, and neither ", word), 0;
+    if (strncmp(word, timeout_is, sizeof timeout_is - 1)) return refuse(answer, "argument", "park takes timeout-ms=N, lease-ms=N, sync=0 or 1, keep=0 or 1, by=NAME and arena=FOLDER, unpark keep=0 or 1, by=NAME, force=1 and arena=FOLDER, and neither ", word), 0;
     if (take_timeout(word + sizeof timeout_is - 1, &request->timeout)) return request->timed = 1;
     return refuse(answer, "argument", "timeout-ms wants a number from 0 to 3600000, not ", word + sizeof timeout_is - 1), 0;
 }
@@ -76,6 +77,7 @@ static int take_words(char *arguments, struct request *request, struct answer *a
 static void park(char *arguments, struct answer *answer) {
     struct request request = {.timeout = usual_timeout_ms};
     if (!take_words(arguments, &request, answer)) return;
+    if (request.force) return refuse(answer, "argument", "park takes no force=1.", "");
     if (request.keeping == KEEP_FILES && !request.folder) return refuse(answer, "argument", "keep=1 keeps files: name a folder for them with arena=FOLDER.", "");
     if (request.synced == 1 && !request.folder) return refuse(answer, "argument", "sync=1 writes files to their disk: name a folder for them with arena=FOLDER.", "");
     struct park_options options = {.timeout_ms = request.timeout, .folder = request.folder, .keep = request.keeping == KEEP_FILES, .synced = request.synced == 1, .by = request.by, .lease_ms = request.lease};
@@ -85,14 +87,14 @@ static void park(char *arguments, struct answer *answer) {
 static void unpark(char *arguments, struct answer *answer) {
     struct request request = {0};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.timed || request.leased || request.synced) return refuse(answer, "argument", "unpark takes keep=0 or 1, by=NAME and arena=FOLDER alone.", "");
-    park_unpark(request.folder, request.keeping, request.by, answer);
+    if (request.timed || request.leased || request.synced) return refuse(answer, "argument", "unpark takes keep=0 or 1, by=NAME, force=1 and arena=FOLDER alone.", "");
+    park_unpark(request.folder, request.keeping, request.by, request.force, answer);
 }
 
 static void lease(char *arguments, struct answer *answer) {
     struct request request = {0};
     if (!take_words(arguments, &request, answer)) return;
-    if (request.timed || request.synced || request.keeping || request.folder || request.by) return refuse(answer, "argument", "lease takes lease-ms=N alone.", "");
+    if (request.timed || request.synced || request.force || request.keeping || request.folder || request.by) return refuse(answer, "argument", "lease takes lease-ms=N alone.", "");
     park_renew_lease(request.leased ? &request.lease : NULL, answer);
 }
 

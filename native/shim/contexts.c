@@ -6,10 +6,14 @@
 #include "control.h"
 #include "engine.h"
 #include "lifecycle.h"
+#include "limits.h"
 #include "order.h"
+#include "park.h"
+#include "pitch.h"
 #include "pool.h"
 
 #include <pthread.h>
+#include <time.h>
 
 static struct { CUcontext context; CUdevice device; } known[MAX_CONTEXTS];
 static int count, missed;
@@ -61,6 +65,26 @@ CUcontext context_on(CUdevice device) {
     return found;
 }
 
+int contexts_on(CUdevice device, CUcontext *list) {
+    int n = 0;
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < count; i++)
+        if (known[i].device == device) list[n++] = known[i].context;
+    pthread_mutex_unlock(&mutex);
+    return n;
+}
+
+/* As cuda.h says of each: "inconsistent state", or "is destroyed". */
+int context_has_failed(CUresult result) {
+    static const int failures[] = {46 /* DEVICE_UNAVAILABLE */, 201 /* INVALID_CONTEXT */, 214 /* ECC_UNCORRECTABLE */, 220 /* NVLINK_UNCORRECTABLE */, 226 /* CONTAINED */,
+                                   700 /* ILLEGAL_ADDRESS */, 702 /* LAUNCH_TIMEOUT */, 709 /* CONTEXT_IS_DESTROYED */, 710 /* ASSERT */, 714 /* HARDWARE_STACK_ERROR */,
+                                   715 /* ILLEGAL_INSTRUCTION */, 716 /* MISALIGNED_ADDRESS */, 717 /* INVALID_ADDRESS_SPACE */, 718 /* INVALID_PC */, 719 /* LAUNCH_FAILED */,
+                                   721 /* TENSOR_MEMORY_LEAK */};
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
+        if ((int)result == failures[i]) return 1;
+    return 0;
+}
+
 void contexts_after_fork(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     static const pthread_rwlock_t nobody_ends = PTHREAD_RWLOCK_INITIALIZER;
@@ -104,15 +128,39 @@ static void gone(CUcontext context) {
     capture_context_gone(context);
     pools_context_gone(context);
     peers_context_gone(context);
+    pitches_context_gone(context);
+    limits_context_gone(context);
     allocations_context_gone(context);
 }
 
-/* What is parked would be lost, and with it the record of where it is. */
+/* To end a context. While the process is parked nothing of it runs, and what it has parked ends with it: so the call does not wait for the
+ * unpark, and commands wait for the call. */
+struct ending { struct giving *giving; int parked, cancellation; };
+
+static struct ending enter_to_end(void) {
+    static const struct timespec nap = {0, 200000};
+    for (;;) {
+        struct ending e = {order_enter_memory_now(), 0, 0};
+        if (!e.giving && order_is_let_through()) e.giving = order_enter_memory();
+        if (e.giving) return e;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &e.cancellation);
+        if ((e.parked = park_hold())) return e;
+        pthread_setcancelstate(e.cancellation, NULL);
+        nanosleep(&nap, NULL);
+    }
+}
+
+static void leave_ended(const struct ending *e) {
+    if (e->giving) return order_leave_memory(e->giving);
+    park_let_go();
+    pthread_setcancelstate(e->cancellation, NULL);
+}
+
 #define DESTROY(name) \
     EXPORT CUresult name(CUcontext context) { \
         const struct driver *d = driver(); \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
-        struct giving *giving = order_enter_memory(); \
+        struct ending e = enter_to_end(); \
         engine_close(context); \
         pthread_rwlock_wrlock(&ending); \
         pools_context_leaves(context); \
@@ -120,7 +168,7 @@ static void gone(CUcontext context) {
         if (result) pools_context_stays(context); \
         else gone(context); \
         pthread_rwlock_unlock(&ending); \
-        order_leave_memory(giving); \
+        leave_ended(&e); \
         return result; \
     }
 DESTROY(cuCtxDestroy)
@@ -144,7 +192,7 @@ static CUcontext primary_of(CUdevice device) {
     EXPORT CUresult name(CUdevice device) { \
         const struct driver *d = driver(); \
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
-        struct giving *giving = order_enter_memory(); \
+        struct ending e = enter_to_end(); \
         pthread_rwlock_wrlock(&ending); \
         CUcontext primary = primary_of(device); \
         struct ring *ring = engine_hold_primary(device); \
@@ -154,7 +202,7 @@ static CUcontext primary_of(CUdevice device) {
         if (primary && is_active(device)) pools_context_stays(primary); \
         else if (primary) gone(primary); \
         pthread_rwlock_unlock(&ending); \
-        order_leave_memory(giving); \
+        leave_ended(&e); \
         return result; \
     }
 LET_GO(cuDevicePrimaryCtxRelease)

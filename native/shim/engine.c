@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "engine.h"
+#include "contexts.h"
 #include "pages.h"
 #include "threads.h"
 
@@ -102,7 +103,7 @@ static CUresult start(struct ring *ring) {
     ring->primary = is_primary(ring->context, ring->device);
     result = ring_start(ring);
     if (!result) pthread_once(&exit_once, watch_exit); /* after the driver's own handlers, so that it comes before them */
-    else if (!atomic_exchange(&aside, 1)) say(LOG_WARN, "copies are left to the driver: its pinned memory, streams or threads cannot be had (CUDA error %d).", (int)result);
+    else if (!context_has_failed(result) && !atomic_exchange(&aside, 1)) say(LOG_WARN, "copies are left to the driver: its pinned memory, streams or threads cannot be had (CUDA error %d).", (int)result);
     return result;
 }
 

@@ -140,6 +140,13 @@ enum drained gate_close(uint64_t nanoseconds, CUresult *error) {
 
 void gate_call_off(int off) { atomic_store(&called_off, off); }
 
+int gate_close_at_once(uint64_t nanoseconds) {
+    order_close(GATE_ALL);
+    if (order_await_out(clock_ns() + nanoseconds)) return 1;
+    order_open();
+    return 0;
+}
+
 void gate_open(void) { order_open(); }
 
 /* The thread that waited is the parent's. */

@@ -15,11 +15,13 @@
 #include "limits.h"
 #include "order.h"
 #include "park.h"
+#include "pitch.h"
 #include "pool.h"
 #include "together.h"
 #include "torpor.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -34,7 +36,8 @@ static void report(void) {
 
 /* What runs at the end of the process may free memory or destroy contexts: a parked process must not wait there for ever. */
 static void at_exit(void) {
-    if (getpid() != owner) return;
+    static _Atomic pid_t ended; /* by which process: it may be registered twice */
+    if (getpid() != owner || atomic_exchange(&ended, owner) == owner) return;
     control_end();
     park_end();
     order_let_through();
@@ -54,6 +57,7 @@ static void after_fork(void) {
     kept_after_fork();
     contexts_after_fork();
     limits_after_fork();
+    pitches_after_fork();
     gate_after_fork();
     bindings_after_fork();
     arena_after_fork();

@@ -43,15 +43,27 @@ void limits_lower(void) {
     pthread_mutex_unlock(&mutex);
 }
 
+/* A context that has failed is beyond that. */
 CUresult limits_restore(void) {
     CUresult result = CUDA_SUCCESS;
     int done = 0;
     pthread_mutex_lock(&mutex);
-    while (done < count && !(result = set_in(lowered[done].context, lowered[done].stack))) done++;
+    while (done < count && !result) {
+        result = set_in(lowered[done].context, lowered[done].stack);
+        if (context_has_failed(result)) lowered[done] = lowered[--count], result = CUDA_SUCCESS;
+        else done += !result;
+    }
     while (result && done) set_in(lowered[--done].context, LEAST_STACK);
     if (!result) count = 0;
     pthread_mutex_unlock(&mutex);
     return result;
+}
+
+void limits_context_gone(CUcontext context) {
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < count; i++)
+        if (lowered[i].context == context) lowered[i--] = lowered[--count];
+    pthread_mutex_unlock(&mutex);
 }
 
 void limits_after_fork(void) {

@@ -7,6 +7,7 @@
 /* By whoever has closed the gate. */
 void limits_lower(void);
 CUresult limits_restore(void); /* all or nothing */
+void limits_context_gone(CUcontext context);
 void limits_after_fork(void);
 
 #endif

@@ -68,6 +68,7 @@ struct giving *order_enter_memory_now(void); /* NULL: it is closed */
 void order_leave_memory(struct giving *mine);
 
 void order_let_through(void); /* the calling thread, from now on: the process ends with it */
+int order_is_let_through(void);
 
 uint64_t order_calls(void); /* so many have been given so far */
 void order_after_fork(void);

@@ -13,13 +13,13 @@
 static CUdevice device_of(const struct block *block) { return block->prop.location.id; }
 static int can_go(const struct block *block) { return block->stays == STAYS_NOWHERE && !block->parked && context_on(device_of(block)); }
 static int is_idle(const struct block *block) { return block->chunk && !block->chunk->taken; } /* it goes when the others are parked */
-static int is_parked(const struct block *block) { return block->parked; }
+static int is_parked(const struct block *block) { return block->parked && !block->lost; }
 
 /* With the lock. */
 static struct extent add_up(void) {
     struct extent sum = {0, 0, 0};
     for (struct block *b = block_first(); b; b = b->next)
-        if (!is_idle(b)) *(is_parked(b) ? &sum.parked : can_go(b) ? &sum.parkable : &sum.left) += b->size;
+        if (!is_idle(b) && !b->lost) *(is_parked(b) ? &sum.parked : can_go(b) ? &sum.parkable : &sum.left) += b->size;
     return sum;
 }
 
@@ -42,7 +42,7 @@ void blocks_try_extent(struct extent *sum) {
 
 static struct mapping *next_of(struct mapping *m) { return m ? mapping_next(m->base + m->size) : mapping_next(0); }
 
-static int collect(struct parcel *parcel, int (*belongs)(const struct block *)) {
+static int collect(struct parcel *parcel, int (*belongs)(const struct block *), uint64_t without) {
     size_t count = 0;
     pthread_rwlock_rdlock(&blocks_lock);
     for (struct block *b = block_first(); b; b = b->next) count++;
@@ -50,7 +50,7 @@ static int collect(struct parcel *parcel, int (*belongs)(const struct block *)) 
     free(parcel->blocks);
     *parcel = (struct parcel){.blocks = list};
     for (struct block *b = block_first(); b && list; b = b->next) {
-        b->moving = belongs(b);
+        b->moving = belongs(b) && !(without >> device_of(b) & 1);
         if (!b->moving) continue;
         if (!b->parked) b->place = parcel->bytes;
         list[parcel->count++] = b;
@@ -60,8 +60,17 @@ static int collect(struct parcel *parcel, int (*belongs)(const struct block *)) 
     return list != NULL;
 }
 
-int parcel_pack(struct parcel *parcel) { return collect(parcel, can_go); }
-int parcel_repack(struct parcel *parcel) { return collect(parcel, is_parked); }
+int parcel_pack(struct parcel *parcel) { return collect(parcel, can_go, 0); }
+int parcel_repack(struct parcel *parcel, uint64_t without) { return collect(parcel, is_parked, without); }
+
+uint64_t parcel_give_up(void) {
+    uint64_t bytes = 0;
+    pthread_rwlock_wrlock(&blocks_lock);
+    for (struct block *b = block_first(); b; b = b->next)
+        if (is_parked(b)) b->lost = 1, bytes += b->size;
+    pthread_rwlock_unlock(&blocks_lock);
+    return bytes;
+}
 
 void parcel_forget(struct parcel *parcel) {
     free(parcel->blocks);
@@ -70,6 +79,11 @@ void parcel_forget(struct parcel *parcel) {
 
 static int failed(struct failure *failure, const char *call, CUresult result) {
     *failure = (struct failure){.call = call, .result = result};
+    return 0;
+}
+
+static int failed_on(struct failure *failure, const char *call, CUresult result, CUdevice device) {
+    *failure = (struct failure){.call = call, .result = result, .device = device, .lost = context_has_failed(result)};
     return 0;
 }
 
@@ -122,13 +136,38 @@ struct load {
     int threaded;
 };
 
+static CUresult carry_in(struct load *load, CUcontext context) {
+    CUcontext popped;
+    CUresult result = driver()->cuCtxPushCurrent_v2(context);
+    if (result) return result;
+    result = engine_move(context, load->direction, load->pieces, load->count);
+    driver()->cuCtxPopCurrent_v2(&popped);
+    return result;
+}
+
+/* In a context that is made for it. */
+static CUresult carry_alone(struct load *load) {
+    CUcontext made = NULL, popped;
+    CUresult result = driver()->cuCtxCreate_v2(&made, 0, load->device);
+    if (result) return result;
+    driver()->cuCtxPopCurrent_v2(&popped);
+    result = carry_in(load, made);
+    engine_close(made);
+    driver()->cuCtxDestroy_v2(made);
+    return result;
+}
+
+/* Memory is a device's, and outlives the program's contexts: one that has failed, or has ended meanwhile, takes none of it along. */
 static void *carry(void *argument) {
     struct load *load = argument;
-    CUcontext context = context_on(load->device), popped;
-    load->result = driver()->cuCtxPushCurrent_v2(context);
-    if (load->result) return NULL;
-    load->result = engine_move(context, load->direction, load->pieces, load->count);
-    driver()->cuCtxPopCurrent_v2(&popped);
+    CUcontext list[MAX_CONTEXTS];
+    int count = contexts_on(load->device, list);
+    load->result = CUDA_ERROR_INVALID_CONTEXT;
+    for (int i = 0; i < count && context_has_failed(load->result); i++) load->result = carry_in(load, list[i]);
+    if (context_has_failed(load->result)) {
+        CUresult alone = carry_alone(load);
+        if (!alone || !count) load->result = alone;
+    }
     return NULL;
 }
 
@@ -186,16 +225,17 @@ static uint64_t sum(const struct load *loads, int count) {
     return bytes;
 }
 
-static CUresult carry_all(struct load *loads, int count) {
-    CUresult result = CUDA_SUCCESS;
+/* NULL: all was carried. */
+static const struct load *carry_all(struct load *loads, int count) {
+    const struct load *failing = NULL;
     for (int l = 1; l < count; l++) loads[l].threaded = thread_start_joinable(&loads[l].thread, carry, &loads[l]);
     for (int l = 0; l < count; l++)
         if (!loads[l].threaded) carry(&loads[l]);
     for (int l = 0; l < count; l++) {
         if (loads[l].threaded) pthread_join(loads[l].thread, NULL);
-        if (loads[l].result) result = loads[l].result;
+        if (loads[l].result) failing = &loads[l];
     }
-    return result;
+    return failing;
 }
 
 static int copy(struct parcel *parcel, enum direction direction, const struct shelf *shelf, struct failure *failure) {
@@ -206,11 +246,11 @@ static int copy(struct parcel *parcel, enum direction direction, const struct sh
     if (!pieces) return failed(failure, "the list of copies", CUDA_ERROR_OUT_OF_MEMORY);
     int opened = open_windows(parcel, failure);
     int devices = opened ? sort(parcel, direction, pieces, shelf, loads) : 0;
-    CUresult result = carry_all(loads, devices);
+    const struct load *failing = carry_all(loads, devices);
     parcel->copied = sum(loads, devices);
     if (opened) close_windows(parcel);
     free(pieces);
-    return result ? failed(failure, "a copy", result) : opened;
+    return failing ? failed_on(failure, "a copy", failing->result, failing->device) : opened;
 }
 
 int parcel_copy_out(struct parcel *parcel, const struct shelf *shelf, struct failure *failure) { return copy(parcel, TO_HOST, shelf, failure); }
@@ -274,7 +314,7 @@ int parcel_has_room(struct parcel *parcel, struct failure *failure) {
         CUresult result = driver()->cuMemGetInfo_v2(&free, &total);
         driver()->cuCtxPopCurrent_v2(&popped);
         if (result || free >= need[device]) continue;
-        *failure = (struct failure){"the check of free memory", CUDA_ERROR_OUT_OF_MEMORY, need[device] - free, device};
+        *failure = (struct failure){"the check of free memory", CUDA_ERROR_OUT_OF_MEMORY, need[device] - free, device, 0};
         return 0;
     }
     return 1;
@@ -289,7 +329,7 @@ static int create_all(struct parcel *parcel, struct failure *failure) {
     for (size_t i = 0; i < parcel->count; i++) {
         struct block *b = parcel->blocks[i];
         CUresult result = driver()->cuMemCreate(&b->handle, b->size, &b->prop, 0);
-        if (result) return release_handles(parcel, i), failed(failure, "cuMemCreate", result);
+        if (result) return release_handles(parcel, i), failed_on(failure, "cuMemCreate", result, device_of(b));
     }
     return 1;
 }
@@ -302,7 +342,7 @@ static void unmap_all(const struct mapping *end) {
 static int map_all(struct failure *failure) {
     for (struct mapping *m = next_moving(NULL); m; m = next_moving(m)) {
         CUresult result = map_again(m);
-        if (result) return unmap_all(m), failed(failure, "cuMemMap", result);
+        if (result) return unmap_all(m), failed_on(failure, "cuMemMap", result, device_of(m->block));
     }
     return 1;
 }

@@ -25,6 +25,7 @@ struct failure {
     CUresult result;
     uint64_t missing;
     int device;
+    int lost; /* the device cannot be reached any more: its contexts have failed, and another cannot be made */
 };
 
 /* Sums over all blocks. */
@@ -33,7 +34,8 @@ struct extent blocks_extent(void);
 void blocks_try_extent(struct extent *sum); /* leaves it as it is where the list of blocks is not to be had within some milliseconds */
 
 int parcel_pack(struct parcel *parcel); /* everything that can be parked. 0: out of host memory */
-int parcel_repack(struct parcel *parcel); /* everything that is parked. 0: likewise */
+int parcel_repack(struct parcel *parcel, uint64_t without); /* everything that is parked, but for some devices. 0: likewise */
+uint64_t parcel_give_up(void); /* what is parked is lost; so many bytes */
 void parcel_forget(struct parcel *parcel);
 
 void parcel_release(struct parcel *parcel); /* what the driver will not release stays, and is none of the parcel's any more */

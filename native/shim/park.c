@@ -7,6 +7,7 @@
 #include "contexts.h"
 #include "gate.h"
 #include "identity.h"
+#include "lifecycle.h"
 #include "limits.h"
 #include "parcel.h"
 #include "pool.h"
@@ -26,6 +27,7 @@
 
 enum { EXIT_SECONDS = 2 }; /* how long the end of the process waits for a command */
 enum { LOADING_MS = 1000 }; /* a library that is loaded right now gets so long at least */
+enum { SECOND_NS = 1000000000 };
 enum { SHORTEST_MS = 10 };  /* for a GPU that has nothing to do, too, as threads take turns to find that out */
 
 static _Atomic int state; /* enum park_state */
@@ -173,12 +175,19 @@ static int make_room(uint64_t bytes, struct target *target, struct answer *answe
     return target->folder ? make_files(bytes, target, answer) : make_arena(bytes, answer);
 }
 
+/* What an unpark could not bring back has its place in host memory still. 0: there is some. */
+static int nothing_waits(struct answer *answer) {
+    uint64_t bytes = blocks_extent().parked;
+    if (bytes) say_error(answer, "lost", "%llu bytes of an earlier park are still in host memory: unpark tries again to bring them back, unpark force=1 gives them up.", (unsigned long long)bytes);
+    return !bytes;
+}
+
 void park_prepare(struct answer *answer) {
     if (!begin_new(answer)) return;
     uint64_t begun = clock_ns();
     enum park_state now = atomic_load(&state);
     if (now != RUNNING) say_error(answer, "parked", "the process is parked already.");
-    else if (make_arena(blocks_extent().parkable, answer)) {
+    else if (nothing_waits(answer) && make_arena(blocks_extent().parkable, answer)) {
         arena_touch_begin();
         arena_touch_end();
         say_ok(answer, "arena_bytes=%llu seconds=%.6f", (unsigned long long)arena_size(), seconds(begun, clock_ns()));
@@ -267,11 +276,13 @@ static void leave_files(struct target *target, int keep) {
 void park_park(const struct park_options *options, struct answer *answer) {
     if (!begin_new(answer)) return;
     if (atomic_load(&state) == PARKED_STATE) return say_error(answer, "parked", "the process is parked already."), end(PARKED_STATE);
+    if (!nothing_waits(answer)) return end(RUNNING);
     atomic_store(&state, PARKING);
     closer_await(); /* what the files of the last one still take is needed now, and no process is to be dumped with them */
     struct target target = {.folder = options->folder, .synced = options->synced};
     int parked = park(options->timeout_ms, &target, answer);
-    if (parked) set_lease(options->lease_ms), set_parked_by(options->by); /* before the state says so */
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (parked) set_lease(options->lease_ms), set_parked_by(options->by), pthread_once(&once, lifecycle_watch_exit); /* before the state says so */
     if (!parked) drop_files(&target), arena_done();
     else if (target.made) leave_files(&target, options->keep);
     end(parked ? PARKED_STATE : RUNNING);
@@ -302,10 +313,11 @@ static int find_shelf(const char *folder, struct shelf *shelf, struct stored *st
     return 0;
 }
 
-static int move_in(const struct shelf *shelf, struct times *times, struct answer *answer) {
+/* lost: which devices cannot be reached any more; another one may turn out to be one of them */
+static int move_in(const struct shelf *shelf, uint64_t *lost, struct times *times, struct answer *answer) {
     struct failure failure = {.call = "cuCtxSetLimit"};
     allocations_sweep(); /* what was freed meanwhile is not brought back */
-    if (!parcel_repack(&parcel)) return say_error(answer, "host-memory", "no host memory for the list of blocks. Nothing is lost: unpark again."), 0;
+    if (!parcel_repack(&parcel, *lost)) return say_error(answer, "host-memory", "no host memory for the list of blocks. Nothing is lost: unpark again."), 0;
     int whole = !(failure.result = limits_restore());
     int good = parcel_has_room(&parcel, &failure) && whole && parcel_map(&parcel, &failure); /* with what the contexts take */
     times->ready = clock_ns();
@@ -315,29 +327,52 @@ static int move_in(const struct shelf *shelf, struct times *times, struct answer
     int unread = shelf->file ? atomic_load(&shelf->file->error) : 0;
     if (unread) say_error(answer, "arena", "the files of what is parked cannot be read: %s. Nothing was changed: mend them and unpark again.", strerror(unread));
     else if (!good) say_short(answer, failure);
+    if (!good && failure.lost) *lost |= 1ULL << failure.device;
     return good;
+}
+
+/* Everything that can be reached. 0: not even that. */
+static int bring_back(const struct shelf *shelf, uint64_t *lost, struct times *times, struct answer *answer) {
+    uint64_t before;
+    do {
+        before = *lost;
+        if (move_in(shelf, lost, times, answer)) return 1;
+    } while (*lost != before);
+    return 0;
+}
+
+static CUdevice first_of(uint64_t devices) { return __builtin_ctzll(devices); }
+
+static void say_lost(struct answer *answer, uint64_t bytes, uint64_t lost, uint64_t back) {
+    say_error(answer, "lost", "%llu bytes on device %d cannot be brought back, as its contexts have failed and no other can be made (%llu bytes came back). %s "
+              "unpark force=1 gives them up.", (unsigned long long)bytes, first_of(lost), (unsigned long long)back, back ? "The process goes on without them." : "The process stays parked.");
 }
 
 static void end_shelf(const struct shelf *shelf, int keep) {
     if (shelf->file) stored_end(shelf->file, keep);
 }
 
-static int unpark(const char *folder, enum keeping keeping, struct answer *answer) {
+static int unpark(const char *folder, enum keeping keeping, int give_up, struct answer *answer) {
     struct times times = {.begun = clock_ns()};
     struct shelf shelf = {0};
     struct stored stored;
+    uint64_t lost = 0;
     if (!find_shelf(folder, &shelf, &stored, answer)) return 0;
-    if (!move_in(&shelf, &times, answer)) return end_shelf(&shelf, 1), 0;
-    uint64_t bytes = parcel.bytes, copied = parcel.copied, count = parcel.count;
+    if (!bring_back(&shelf, &lost, &times, answer)) return end_shelf(&shelf, 1), 0;
+    uint64_t bytes = parcel.bytes, copied = parcel.copied, count = parcel.count, stays = blocks_extent().parked;
     parcel_forget(&parcel);
+    if (stays && !bytes && !give_up) return limits_lower(), say_lost(answer, stays, lost, 0), end_shelf(&shelf, 1), 0;
+    if (stays && give_up) parcel_give_up();
     reopen();
+    times.gone = clock_ns();
+    count_passage(UNPARKED, bytes, times.gone - times.begun);
+    if (stays && !give_up) return say_lost(answer, stays, lost, bytes), end_shelf(&shelf, 1), 1;
     arena_done();
     end_shelf(&shelf, keeping == AS_PARKED ? left.keep : keeping == KEEP_FILES);
     left.seal.bytes = 0;
     times.gone = clock_ns();
-    count_passage(UNPARKED, bytes, times.gone - times.begun);
-    say_ok(answer, "bytes=%llu copied_bytes=%llu blocks=%llu map_seconds=%.6f copy_seconds=%.6f seconds=%.6f gbps=%.2f", (unsigned long long)bytes, (unsigned long long)copied, (unsigned long long)count,
-           seconds(times.begun, times.ready), seconds(times.ready, times.copied), seconds(times.begun, times.gone), rate(copied, times.ready, times.copied));
+    say_ok(answer, "bytes=%llu copied_bytes=%llu blocks=%llu map_seconds=%.6f copy_seconds=%.6f seconds=%.6f gbps=%.2f lost_bytes=%llu", (unsigned long long)bytes, (unsigned long long)copied, (unsigned long long)count,
+           seconds(times.begun, times.ready), seconds(times.ready, times.copied), seconds(times.begun, times.gone), rate(copied, times.ready, times.copied), (unsigned long long)stays);
     return 1;
 }
 
@@ -347,12 +382,23 @@ static int is_parked_by(const char *by) {
     return !strcmp(name, by);
 }
 
-void park_unpark(const char *folder, enum keeping keeping, const char *by, struct answer *answer) {
+/* What an unpark could not bring back, of a process that goes on: nobody uses it, so that the GPU need not be idle. */
+static void unpark_rest(const char *folder, enum keeping keeping, int give_up, struct answer *answer) {
+    if (!gate_close_at_once(SECOND_NS)) return say_error(answer, "busy", "a call of the program did not end. Try again.");
+    allocations_defer(1);
+    if (!unpark(folder, keeping, give_up, answer)) reopen();
+}
+
+void park_unpark(const char *folder, enum keeping keeping, const char *by, int give_up, struct answer *answer) {
     if (!begin(answer)) return;
-    if (atomic_load(&state) != PARKED_STATE) return say_error(answer, "running", "the process is not parked."), end(RUNNING);
+    if (atomic_load(&state) != PARKED_STATE) {
+        if (blocks_extent().parked) unpark_rest(folder, keeping, give_up, answer);
+        else say_error(answer, "running", "the process is not parked.");
+        return end(RUNNING);
+    }
     if (by && !is_parked_by(by)) return say_error(answer, "parked", "another controller has parked the process."), end(PARKED_STATE);
     atomic_store(&state, UNPARKING);
-    int unparked = unpark(folder, keeping, answer);
+    int unparked = unpark(folder, keeping, give_up, answer);
     if (unparked) set_parked_by(NULL);
     end(unparked ? RUNNING : PARKED_STATE);
 }
@@ -361,9 +407,18 @@ void park_release(struct answer *answer) {
     if (!begin(answer)) return;
     enum park_state now = atomic_load(&state);
     if (now != RUNNING) say_error(answer, "parked", "the process is parked: its host memory holds what is to come back.");
-    else say_ok(answer, "arena_bytes=%llu", (unsigned long long)arena_release());
+    else if (nothing_waits(answer)) say_ok(answer, "arena_bytes=%llu", (unsigned long long)arena_release());
     end(now);
 }
+
+int park_hold(void) {
+    if (pthread_mutex_trylock(&at_work)) return 0;
+    if (atomic_load(&state) == PARKED_STATE) return 1;
+    pthread_mutex_unlock(&at_work);
+    return 0;
+}
+
+void park_let_go(void) { pthread_mutex_unlock(&at_work); }
 
 void park_end(void) {
     struct timespec until;

@@ -27,13 +27,16 @@ struct park_options {
 };
 void park_park(const struct park_options *options, struct answer *answer);
 enum keeping { AS_PARKED, REMOVE_FILES, KEEP_FILES };
-/* folder: where those files are by now; NULL: where they were made. by: only what this controller has parked; NULL: whoever has */
-void park_unpark(const char *folder, enum keeping keeping, const char *by, struct answer *answer);
+/* folder: where those files are by now; NULL: where they were made. by: only what this controller has parked; NULL: whoever has.
+ * give_up: what devices have lost whose contexts have failed */
+void park_unpark(const char *folder, enum keeping keeping, const char *by, int give_up, struct answer *answer);
 /* For how long it may stay parked from now on; NULL: as long again as was said last. Any thread. */
 void park_renew_lease(const uint64_t *milliseconds, struct answer *answer);
 uint64_t park_lease_end(void);    /* in clock_ns(); 0: there is none */
 void park_call_off(int off);      /* 1: nobody wants the park that goes on or comes next; 0: from here on they are wanted. Any thread */
 void park_release(struct answer *answer);
+int park_hold(void); /* keeps the process parked, as no command begins until it is let go. 0: it is not parked, or a command is at work */
+void park_let_go(void);
 void park_end(void); /* lets a command end, and none begin */
 void park_after_fork(void);
 

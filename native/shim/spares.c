@@ -1,6 +1,7 @@
 #include "spares.h"
 #include "kept.h"
 #include "order.h"
+#include "pitch.h"
 #include "pool.h"
 
 #include <stdatomic.h>
@@ -169,6 +170,7 @@ int pools_give_up_now(CUdevice device) {
 
 void pools_empty(void) {
     for (CUdevice device = 0; device < MAX_DEVICES; device++) kept_give_up(device);
+    pitches_free();
     pthread_mutex_lock(&pools_mutex);
     for (struct pool *p = pools; p; p = p->next) drop(p, is_idle);
     spares_look_for_excess();

@@ -107,6 +107,38 @@ static void destroy_parked(void *unused) {
     exit(CHILD_STATUS);
 }
 
+static void use_late(void) { cu.cuMemcpyHtoD_v2(memory, "x", 1); } /* whatever it answers */
+
+/* Handlers of objects and libraries that came after cuInit: they run before the shim's first one. */
+static void destroy_late(void *unused) {
+    (void)unused;
+    use_device(0);
+    OK(cu.cuCtxCreate_v2(&context, 0, 0));
+    OK(cu.cuMemAlloc_v2(&memory, BYTES));
+    atexit(destroy_context);
+    COMMAND_OK("park");
+    exit(CHILD_STATUS);
+}
+
+static void release_late(void *unused) {
+    (void)unused;
+    context = use_device(0);
+    OK(cu.cuMemAlloc_v2(&memory, BYTES));
+    OK(cu.cuMemAllocAsync(&in_stream, BYTES, NULL));
+    atexit(let_all_go);
+    COMMAND_OK("park");
+    start_waiting();
+    exit(CHILD_STATUS);
+}
+
+static void work_late(void *unused) {
+    (void)unused;
+    use_device(0);
+    atexit(use_late);
+    park_now();
+    exit(CHILD_STATUS);
+}
+
 static void killed_parked(void *unused) {
     (void)unused;
     park_now();
@@ -128,6 +160,9 @@ static void aProcessThatIsBeingParkedExits(void) { expect_end(exit_while_parking
 static void aProcessThatParksAllTheTimeExits(void) { expect_end(exit_from_a_thread_while_parking, CHILD_STATUS); }
 static void aParkedProcessTidiesUp(void) { expect_end(tidy_up_parked, CHILD_STATUS); }
 static void aParkedProcessDestroysItsContexts(void) { expect_end(destroy_parked, CHILD_STATUS); }
+static void aHandlerMadeAfterCuInitDestroysItsContext(void) { expect_end(destroy_late, CHILD_STATUS); }
+static void aHandlerMadeAfterCuInitReleasesEverything(void) { expect_end(release_late, CHILD_STATUS); }
+static void aHandlerMadeAfterCuInitUsesMemory(void) { expect_end(work_late, CHILD_STATUS); }
 static void aParkedProcessIsKilled(void) { expect_end(killed_parked, -SIGKILL); }
 
 int main(void) {
@@ -138,6 +173,9 @@ int main(void) {
     RUN(aProcessThatParksAllTheTimeExits);
     RUN_SIMULATED(aParkedProcessTidiesUp, "a real driver may be gone by then");
     RUN_SIMULATED(aParkedProcessDestroysItsContexts, "a real driver may be gone by then");
+    RUN(aHandlerMadeAfterCuInitDestroysItsContext);
+    RUN(aHandlerMadeAfterCuInitReleasesEverything);
+    RUN(aHandlerMadeAfterCuInitUsesMemory);
     RUN(aParkedProcessIsKilled);
     return summary();
 }
