@@ -42,7 +42,7 @@ final class ShimFailure {
                         said + "It can be checkpointed by the driver alone, or started with TORPOR_PARK=1.");
             case "permission" ->
                 new Failure(Problem.NO_PERMISSION, said + "Run as the user of the process, or as root.");
-            case "driver" -> new Failure(Problem.DRIVER, said.strip());
+            case "driver", "lost" -> new Failure(Problem.DRIVER, said.strip());
             default -> new Failure(Problem.SHIM, said + MIXED);
         };
     }
