@@ -6,8 +6,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -227,13 +229,45 @@ char *captured_errors(int capture) {
     return text;
 }
 
+/* The system call that a thread sleeps in, and whether it is to sleep there without a limit of time; less than 0: none. */
+static long call_of(int pid, int tid, int *for_ever) {
+    char path[64], line[256] = "";
+    long call = -1;
+    unsigned long address, operation, value, limit = 1;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, tid);
+    FILE *file = fopen(path, "r"); /* "running", or the call's number and arguments */
+    if (!file) return -1;
+    if (!fgets(line, sizeof line, file)) line[0] = 0;
+    fclose(file);
+    int found = sscanf(line, "%ld %lx %lx %lx %lx", &call, &address, &operation, &value, &limit);
+    *for_ever = found == 5 && call == SYS_futex && !limit;
+    return found > 0 ? call : -1;
+}
+
+int is_blocked(int tid) {
+    int for_ever = 0;
+    return call_of(getpid(), tid, &for_ever) >= 0 && for_ever;
+}
+
+int waits_in_a_call(const struct target *target) {
+    for (int i = 0; i < 20000; i++) {
+        int unread = 1, for_ever;
+        if (!ioctl(target->in, FIONREAD, &unread) && !unread) {
+            long call = call_of(target->pid, target->pid, &for_ever);
+            if (call >= 0 && call != SYS_read && call != SYS_write) return 1;
+        }
+        sleep_ms(1);
+    }
+    return 0;
+}
+
 void expect_wait_while_locked(struct target *target, const char *line) {
     char answer[256];
     OK(lock_within(target->pid, 1000));
     tell(target, line);
-    EXPECT(!hear(target, answer, 50));
+    EXPECT(waits_in_a_call(target) && !hear(target, answer, 0));
     OK(cu.cuCheckpointProcessUnlock(target->pid, NULL));
-    EXPECT(hear(target, answer, 5000) && !strncmp(answer, "OK", 2));
+    EXPECT(hear(target, answer, 20000) && !strncmp(answer, "OK", 2));
 }
 
 double now_ms(void) {

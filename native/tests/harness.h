@@ -49,6 +49,10 @@ void tell(struct target *target, const char *line);
 int hear(struct target *target, char *line, int milliseconds); /* 0: nothing came */
 const char *ask(struct target *target, const char *line);
 int answered_ok(struct target *target, const char *line);
+/* Once the target has taken what it was told, whether it sleeps in a call. */
+int waits_in_a_call(const struct target *target);
+/* Whether a thread of this process sleeps until another one wakes it, and not for a time. */
+int is_blocked(int tid);
 void expect_wait_while_locked(struct target *target, const char *line);
 int finish(struct target *target); /* quit; the exit status */
 int reap(struct target *target);

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 
 enum { BYTES = 4 * MIB };
 static CUcontext context;
@@ -99,12 +100,12 @@ static const struct call { const char *name; CUresult (*make)(void); } calls[] =
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
 
-struct made { const struct call *call; pthread_t thread; _Atomic int begun, done; CUresult result; };
+struct made { const struct call *call; pthread_t thread; _Atomic int tid, done; CUresult result; };
 
 static void *make_call(void *argument) {
     struct made *m = argument;
     OK(cu.cuCtxSetCurrent(context));
-    m->begun = 1;
+    m->tid = (int)syscall(SYS_gettid);
     m->result = m->call->make();
     m->done = 1;
     return NULL;
@@ -117,7 +118,7 @@ static void start(struct made *m, const struct call *call) {
 
 static void expect_still_waiting(struct made *all, int count) {
     for (int i = 0; i < count; i++) {
-        while (!all[i].begun) sleep_ms(1);
+        while (!all[i].done && !(all[i].tid && is_blocked(all[i].tid))) sleep_ms(1);
         if (all[i].done) fail_at(__FILE__, __LINE__, "%s did not wait", all[i].call->name);
     }
 }
@@ -133,7 +134,6 @@ static void expect_all_wait(const struct call *some, int count) {
     static struct made all[CALLS];
     COMMAND_OK("park");
     for (int i = 0; i < count; i++) start(&all[i], &some[i]);
-    sleep_ms(100);
     expect_still_waiting(all, count);
     COMMAND_OK("unpark");
     expect_done(all, count);

@@ -53,6 +53,15 @@ static inline int shim_threads(void) {
     return count;
 }
 
+/* Those of them that sleep until they are woken, and not for a time. */
+static inline int shim_threads_blocked(void) {
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *entry; (entry = readdir(tasks));) count += is_shims(entry->d_name) && !is_listening(entry->d_name) && is_blocked(atoi(entry->d_name));
+    closedir(tasks);
+    return count;
+}
+
 /* A thread that has ended is still listed for a moment. */
 static inline int shim_threads_become(int wanted) {
     int now = shim_threads();

@@ -137,7 +137,7 @@ class ProcFsTest {
         assertThat(real.smaps(pid)).contains("Rss:");
         assertThat(real.environment(pid, "PATH")).isEqualTo(System.getenv("PATH"));
         Process child = new ProcessBuilder("true").start();
-        assertThat(child.waitFor(10, TimeUnit.SECONDS)).isTrue();
+        assertThat(child.waitFor(60, TimeUnit.SECONDS)).isTrue();
         assertThat(real.startTime(child.pid())).isEqualTo(-1);
     }
 }

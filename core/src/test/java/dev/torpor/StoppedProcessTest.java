@@ -37,7 +37,7 @@ class StoppedProcessTest {
     }
 
     private void signal(String name) throws Exception {
-        Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(sleeper.pid())).start();
+        Process kill = new ProcessBuilder("sh", "-c", "kill -" + name + " " + sleeper.pid()).start();
         assertThat(kill.waitFor(30, TimeUnit.SECONDS)).isTrue();
         char stopped = name.equals("STOP") ? 'T' : 'S';
         Awaitility.await().until(() -> new ProcFs().runState(sleeper.pid()) == stopped);

@@ -68,7 +68,7 @@ public abstract class ControllerContract extends TypedContract {
                 awaitTransition(target);
             }
             controller.destroyForcibly();
-            assertThat(controller.waitFor(10, TimeUnit.SECONDS)).isTrue();
+            assertThat(controller.waitFor(60, TimeUnit.SECONDS)).isTrue();
         }
     }
 

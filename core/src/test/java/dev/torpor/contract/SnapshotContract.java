@@ -24,9 +24,11 @@ import dev.torpor.snapshot.SnapshotReport;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -169,13 +171,20 @@ public abstract class SnapshotContract extends SnapshotTests {
             Snapshot.save(cuda, target.pid(), folder(), Save.defaults().with(criu));
             assertThat(target.isAlive()).isFalse();
             assertThat(Path.of("/proc/" + target.pid())).exists();
-            CompletableFuture<SnapshotReport> loading = CompletableFuture.supplyAsync(this::load);
-            Thread.sleep(1000); // a load that does not wait fails in that time
+            FutureTask<SnapshotReport> loading = new FutureTask<>(this::load);
+            Thread loader = new Thread(loading, "loader");
+            loader.start();
+            await().until(() -> loading.isDone() || isIn(loader, "awaitZombies"));
             assertThat(loading).isNotDone();
             ProcessHandle.of(target.root()).ifPresent(ProcessHandle::destroy);
             assertThat(loading.get(60, TimeUnit.SECONDS).pids()).containsExactly(target.pid());
             target.assertMemoryIntact();
         }
+    }
+
+    private static boolean isIn(Thread thread, String method) {
+        return Arrays.stream(thread.getStackTrace())
+                .anyMatch(frame -> frame.getMethodName().equals(method));
     }
 
     @Test
