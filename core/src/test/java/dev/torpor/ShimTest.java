@@ -53,7 +53,9 @@ class ShimTest {
     void theExtractedShimIsTheOneThatWasBuilt() throws IOException {
         Shim extracted = Shim.extract();
         assertThat(extracted.library()).isAbsolute().hasSameBinaryContentAs(Machine.built("libtorpor.so"));
-        assertThat(extracted.version()).matches("\\d+\\.\\d+\\.\\d+.*").isEqualTo(Shim.at(Machine.built("libtorpor.so")).version());
+        assertThat(extracted.version())
+                .matches("\\d+\\.\\d+\\.\\d+.*")
+                .isEqualTo(Shim.at(Machine.built("libtorpor.so")).version());
         assertThat(extracted).hasToString("shim " + extracted.version() + " at " + extracted.library());
     }
 

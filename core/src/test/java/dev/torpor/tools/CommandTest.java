@@ -53,7 +53,8 @@ class CommandTest {
 
     @Test
     void oneThatIsShieldedDoesNotHearWhatEndsItsCaller() {
-        String script = "for s in INT HUP TERM; do kill -$s $$; done; cut -d' ' -f6 /proc/$$/stat; echo \"$1 $$\"; exit 3";
+        String script =
+                "for s in INT HUP TERM; do kill -$s $$; done; cut -d' ' -f6 /proc/$$/stat; echo \"$1 $$\"; exit 3";
         Command command =
                 Command.of(List.of("/bin/sh", "-c", script, "sh", "a 'word'")).shielded();
 
