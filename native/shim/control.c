@@ -4,22 +4,18 @@
 #include "lifecycle.h"
 #include "park.h"
 #include "settings.h"
+#include "socket_file.h"
 #include "statistics.h"
 #include "threads.h"
 #include "worker.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { MAX_PEERS = 16, NAP_MS = 20, LONGEST_TURN_MS = 500, LEASE_RETRY_MS = 1000 };
@@ -31,57 +27,8 @@ static struct peer peers[MAX_PEERS]; /* of the control thread alone */
 static uint64_t tickets; /* commands are carried out in the order in which they came */
 
 static _Atomic int listening = -1;
-static struct sockaddr_un address = {.sun_family = AF_UNIX};
-static struct stat made; /* the socket's file, so that no other is removed */
-
-/* TORPOR_DIR without slashes at its end, which would make lstat() follow a link, or the default. Java has the same rule:
- * SocketFolder. The table of both tests is tests/socket_folders.h. */
-static const char *folder(char *text, size_t room) {
-    const char *wanted = getenv("TORPOR_DIR");
-    if (!wanted || *wanted != '/') {
-        snprintf(text, room, "/tmp/torpor-%u", (unsigned)geteuid());
-        if (wanted && *wanted) say(LOG_WARN, "TORPOR_DIR=%s is not an absolute path; the control socket is in %s.", wanted, text);
-        return text;
-    }
-    size_t length = strlen(wanted);
-    while (length > 1 && wanted[length - 1] == '/') length--;
-    if (length >= room) return wanted;
-    memcpy(text, wanted, length);
-    text[length] = 0;
-    return text;
-}
-
-/* glibc's own has got a new name lately. */
-static int look_at(const char *path, struct stat *found) { return (int)syscall(SYS_lstat, path, found); }
-
-/* Somebody else's folder could hold anything. */
-static int is_own(const char *path) {
-    struct stat found;
-    return !look_at(path, &found) && S_ISDIR(found.st_mode) && found.st_uid == geteuid() && !(found.st_mode & 022);
-}
-
-static int name_socket(void) {
-    char text[PATH_MAX];
-    const char *path = folder(text, sizeof text);
-    if (mkdir(path, 0700) && errno != EEXIST) return say(LOG_WARN, "no control socket: the folder %s cannot be made: %s.", path, strerror(errno)), 0;
-    if (!is_own(path)) return say(LOG_WARN, "no control socket: %s is no folder that only this user may write to.", path), 0;
-    if (snprintf(address.sun_path, sizeof address.sun_path, "%s/%d.sock", path, (int)getpid()) < (int)sizeof address.sun_path) return 1;
-    say(LOG_WARN, "no control socket: the path %s is too long; set TORPOR_DIR to a shorter one.", path);
-    return 0;
-}
-
-/* The file of a process that had this number before is of no use. */
-static int open_socket(void) {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return -1;
-    unlink(address.sun_path);
-    int failed = bind(fd, (struct sockaddr *)&address, sizeof address) || chmod(address.sun_path, 0600) || listen(fd, MAX_PEERS) || look_at(address.sun_path, &made);
-    int error = errno;
-    if (!failed) return fd;
-    say(LOG_WARN, "no control socket: %s: %s.", address.sun_path, strerror(error));
-    close(fd);
-    return -1;
-}
+static pthread_mutex_t place = PTHREAD_MUTEX_INITIALIZER; /* of the socket's file, which is not made again at the end */
+static int ending;
 
 /* 0: not all of it. */
 static int send_line(int fd, const char *text, size_t length) {
@@ -96,10 +43,12 @@ static int send_line(int fd, const char *text, size_t length) {
     return 1;
 }
 
+/* What a process that is not dumpable does is kept from its own user as well (ptrace(2)): it may have been started with more rights. */
 static int may(int fd) {
     struct ucred credentials;
     socklen_t length = sizeof credentials;
-    return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) && (credentials.uid == 0 || credentials.uid == geteuid());
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length)) return 0;
+    return credentials.uid == 0 || (credentials.uid == geteuid() && prctl(PR_GET_DUMPABLE) == 1);
 }
 
 static struct peer *find_free(void) {
@@ -109,7 +58,7 @@ static struct peer *find_free(void) {
 }
 
 static void welcome(void) {
-    static const char no[] = "error permission only root and the process's own user may give commands.\n", full[] = "error busy too many connections.\n";
+    static const char no[] = "error permission only root may give commands, and the process's own user if the process is dumpable.\n", full[] = "error busy too many connections.\n";
     int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
         poll(NULL, 0, NAP_MS); /* who knocks goes on knocking where the process has no file left */
@@ -257,16 +206,31 @@ static void turn(void) {
     if (list[0].revents) welcome();
 }
 
+/* A cleaner of /tmp may have taken the file, and CRIU may have put the process elsewhere. Connections that are open stay. */
+static void keep_place(void) {
+    static uint64_t next;
+    uint64_t now = clock_ns();
+    if (now < next) return;
+    next = now + LONGEST_TURN_MS * 1000000ULL;
+    pthread_mutex_lock(&place);
+    if (!ending && !socket_file_is_current()) {
+        socket_file_remove();
+        int fd = socket_file_open(1);
+        if (fd >= 0) close(atomic_exchange(&listening, fd));
+    }
+    pthread_mutex_unlock(&place);
+}
+
 static void *listen_main(void *nothing) {
     thread_name("torpor-control");
     command_thread_begin();
-    while (atomic_load(&listening) >= 0) turn();
+    while (atomic_load(&listening) >= 0) turn(), keep_place();
     return nothing;
 }
 
 static void begin(void) {
-    if (!name_socket()) return;
-    int fd = open_socket();
+    ending = 0;
+    int fd = socket_file_open(0);
     if (fd < 0) return;
     atomic_store(&listening, fd);
     if (worker_begin() && thread_start(listen_main, NULL)) return lifecycle_watch_exit();
@@ -277,16 +241,18 @@ static void begin(void) {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 void control_begin(void) { pthread_once(&once, begin); }
 
-/* Only the own file: a process of another namespace may have put its own there. */
 void control_end(void) {
-    struct stat found;
-    if (atomic_load(&listening) < 0) return;
-    if (!look_at(address.sun_path, &found) && found.st_dev == made.st_dev && found.st_ino == made.st_ino) unlink(address.sun_path);
+    pthread_mutex_lock(&place);
+    ending = 1;
+    if (atomic_load(&listening) >= 0) socket_file_remove();
+    pthread_mutex_unlock(&place);
 }
 
 /* The child answers to its own number, once it uses CUDA itself. */
 void control_after_fork(void) {
     static const pthread_once_t never = PTHREAD_ONCE_INIT;
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    place = unlocked;
     if (listening >= 0) close(listening);
     for (int i = 0; i < MAX_PEERS; i++)
         if (peers[i].stage != FREE) dismiss(&peers[i]);

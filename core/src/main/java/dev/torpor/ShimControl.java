@@ -30,6 +30,8 @@ public final class ShimControl {
     /** What asks for no work is answered in microseconds. */
     private static final Duration PATIENCE = Duration.ofSeconds(10);
 
+    private static final String STATUS = "status";
+
     private static final Duration LONGEST_WAIT = Duration.ofHours(1); // of the protocol
 
     /** The parts of a step, as the shim names their times, in the order in which they happen. */
@@ -197,11 +199,24 @@ public final class ShimControl {
     /** The answer, a refusal among them. */
     ShimAnswer exchange(String command, Optional<Duration> within) throws ShimTrouble {
         ShimSocket socket = ShimSocket.of(proc, pid);
+        if (!command.equals(STATUS) && !socket.isCertain(proc, pid)) {
+            answer(socket, STATUS, Optional.of(patience(within))); // so that no other process is told to do it
+        }
+        return answer(socket, command, within);
+    }
+
+    private ShimAnswer answer(ShimSocket socket, String command, Optional<Duration> within) throws ShimTrouble {
         String line = Conversation.ask(socket.path(), command, within);
         ShimAnswer answer = ShimAnswer.parse(line);
         if (answer == null) {
             throw new ShimTrouble(Kind.BROKEN, "this answer makes no sense: '" + shortened(line) + "'");
         }
+        checkAnswerer(socket, answer);
+        return answer;
+    }
+
+    /** Two containers may share the folder of their sockets, and each may have a process of that number. */
+    private void checkAnswerer(ShimSocket socket, ShimAnswer answer) throws ShimTrouble {
         OptionalLong who = answer.number("pid");
         if (who.isPresent() && who.getAsLong() != socket.innerPid()) {
             throw new ShimTrouble(
@@ -209,7 +224,13 @@ public final class ShimControl {
                     "process " + who.getAsLong() + " answers at " + socket.seen() + " in place of process "
                             + socket.innerPid());
         }
-        return answer;
+        OptionalLong namespace = answer.number("pid_namespace");
+        long own = proc.pidNamespace(pid);
+        if (namespace.isPresent() && namespace.getAsLong() > 0 && own >= 0 && namespace.getAsLong() != own) {
+            throw new ShimTrouble(
+                    Kind.ABSENT,
+                    "process " + socket.innerPid() + " of another pid namespace answers at " + socket.seen());
+        }
     }
 
     /** Text from elsewhere goes into sentences, and these to terminals. */

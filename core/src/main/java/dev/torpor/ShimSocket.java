@@ -18,6 +18,7 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -38,13 +39,33 @@ record ShimSocket(Path path, Path seen, long innerPid) {
 
     /** @throws ShimTrouble if it listens nowhere, or somebody else does in its place */
     static ShimSocket of(ProcFs proc, long pid) throws ShimTrouble {
-        long inner = proc.innermostPid(pid);
-        Path seenFolder = folder(proc, pid);
-        Path seen = seenFolder.resolve(inner + ".sock");
+        ShimTrouble trouble = null;
+        for (Path folder : folders(proc, pid)) {
+            for (String name : SocketFolder.names(proc, pid)) {
+                try {
+                    ShimSocket found = in(proc, pid, folder, name);
+                    if (found != null) {
+                        return found;
+                    }
+                } catch (ShimTrouble e) {
+                    trouble = trouble == null ? e : trouble;
+                }
+            }
+        }
+        if (trouble != null) {
+            throw trouble;
+        }
+        Path likely = SocketFolder.of(proc, pid).resolve(proc.innermostPid(pid) + ".sock");
+        throw new ShimTrouble(Kind.ABSENT, "nothing listens at " + likely);
+    }
+
+    /** Null if nothing has that name. */
+    private static @Nullable ShimSocket in(ProcFs proc, long pid, Path seenFolder, String name) throws ShimTrouble {
+        Path seen = seenFolder.resolve(name);
         Path root = proc.file(pid, "root");
         try {
             Path from = Files.isDirectory(root) ? follow(root, seenFolder) : seenFolder;
-            Path path = from.resolve(inner + ".sock");
+            Path path = from.resolve(name);
             PosixFileAttributes socket = attributes(path);
             PosixFileAttributes parent = attributes(from);
             long user = proc.user(pid);
@@ -55,13 +76,13 @@ record ShimSocket(Path path, Path seen, long innerPid) {
             if (!socket.isOther()) {
                 throw new ShimTrouble(Kind.ABSENT, seen + " is no socket");
             }
-            ShimSocket found = new ShimSocket(path, seen, inner);
+            ShimSocket found = new ShimSocket(path, seen, proc.innermostPid(pid));
             if (!found.isHeldBy(proc, pid)) {
                 throw new ShimTrouble(Kind.ABSENT, "another process than it listens at " + seen);
             }
             return found;
         } catch (NoSuchFileException e) {
-            throw new ShimTrouble(Kind.ABSENT, "nothing listens at " + seen);
+            return null;
         } catch (AccessDeniedException e) {
             throw new ShimTrouble(Kind.DENIED, seen + " is another user's");
         } catch (IOException e) {
@@ -69,9 +90,9 @@ record ShimSocket(Path path, Path seen, long innerPid) {
         }
     }
 
-    private static Path folder(ProcFs proc, long pid) throws ShimTrouble {
+    private static List<Path> folders(ProcFs proc, long pid) throws ShimTrouble {
         try {
-            return SocketFolder.of(proc, pid);
+            return SocketFolder.candidates(proc, pid);
         } catch (InvalidPathException e) {
             throw new ShimTrouble(
                     Kind.ABSENT,
@@ -127,24 +148,37 @@ record ShimSocket(Path path, Path seen, long innerPid) {
         return Path.of(root + at.toString());
     }
 
-    /**
-     * Whether the process has a socket that listens under this name; yes also where nobody can tell. A child that it has forked may hold
-     * the socket of a parent that has ended.
-     */
+    /** Whether the process has a socket that listens under this name; yes also where nobody can tell. */
     private boolean isHeldBy(ProcFs proc, long pid) {
+        return holding(proc, pid) != Holding.OTHER;
+    }
+
+    /** Whether the kernel says that this socket is the process's own, and not only that the name is right. */
+    boolean isCertain(ProcFs proc, long pid) {
+        return holding(proc, pid) == Holding.OWN;
+    }
+
+    private enum Holding {
+        OWN,
+        OTHER,
+        UNKNOWN
+    }
+
+    /** A child that the process has forked may hold the socket of a parent that has ended. */
+    private Holding holding(ProcFs proc, long pid) {
         Set<String> listeners = listeners(ProcFs.readFile(proc.file(pid, "net").resolve("unix")));
         if (listeners.isEmpty()) {
-            return true;
+            return Holding.UNKNOWN;
         }
         try (DirectoryStream<Path> files = Files.newDirectoryStream(proc.file(pid, "fd"))) {
             for (Path file : files) {
                 if (listeners.contains(target(file))) {
-                    return true;
+                    return Holding.OWN;
                 }
             }
-            return false;
+            return Holding.OTHER;
         } catch (IOException | DirectoryIteratorException e) {
-            return true;
+            return Holding.UNKNOWN;
         }
     }
 

@@ -76,6 +76,10 @@ class ShimSocketTest {
 
     /** One that says hello to whoever comes. */
     private Path serve(String folder) throws IOException {
+        return serve(folder, "5.sock");
+    }
+
+    private Path serve(String folder, String name) throws IOException {
         Path made = Files.createDirectories(
                 Path.of(root + folder),
                 PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
@@ -83,11 +87,11 @@ class ShimSocketTest {
                 Files.createSymbolicLink(directory.resolve("near" + servers.size()), made); // bind has its limit, too
         ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
         servers.add(server);
-        server.bind(UnixDomainSocketAddress.of(near.resolve("5.sock")));
+        server.bind(UnixDomainSocketAddress.of(near.resolve(name)));
         Thread thread = new Thread(() -> hello(server), "hello");
         thread.setDaemon(true);
         thread.start();
-        return made.resolve("5.sock");
+        return made.resolve(name);
     }
 
     private static void hello(ServerSocketChannel server) {
@@ -126,6 +130,34 @@ class ShimSocketTest {
         assertServed(found());
         environment("TORPOR_DIR=");
         notFound("nothing listens at /tmp/torpor-");
+    }
+
+    @Test
+    void itIsTheOneOfItsPidNamespaceWhereAnotherHasTheUsualName() throws Exception {
+        Files.createDirectory(directory.resolve("proc/7/ns"));
+        Files.createSymbolicLink(directory.resolve("proc/7/ns/pid"), Path.of("pid:[4026532000]"));
+        environment("TORPOR_DIR=/run/x");
+        serve("/run/x");
+        assertThat(found().seen()).hasToString("/run/x/5.sock");
+        serve("/run/x", "5-4026531836.sock"); // of a third one
+        assertThat(found().seen()).hasToString("/run/x/5.sock");
+        serve("/run/x", "5-4026532000.sock");
+        assertThat(found().seen()).hasToString("/run/x/5-4026532000.sock");
+        assertThat(found().isCertain(new ProcFs(directory.resolve("proc").toString()), 7))
+                .isFalse();
+        assertServed(found());
+    }
+
+    @Test
+    void itIsInAnyOfTheFoldersThatTheShimMayHaveTrusted() throws Exception {
+        serve("/tmp/torpor-" + user() + "-1");
+        assertThat(found().seen()).hasToString("/tmp/torpor-" + user() + "-1/5.sock");
+        serve("/run/user/" + user() + "/torpor");
+        assertThat(found().seen()).hasToString("/run/user/" + user() + "/torpor/5.sock");
+        environment("XDG_RUNTIME_DIR=/run/mine");
+        assertThat(found().seen()).hasToString("/run/user/" + user() + "/torpor/5.sock");
+        serve("/run/mine/torpor");
+        assertThat(found().seen()).hasToString("/run/mine/torpor/5.sock");
     }
 
     @Test

@@ -83,9 +83,7 @@ final class Loading {
             return;
         }
         try {
-            Files.createDirectory(
-                    shimFolder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-            Files.setAttribute(shimFolder, "unix:uid", Math.toIntExact(member.user()));
+            makeOwned(shimFolder, member.user());
         } catch (IOException e) {
             throw new TorporException(
                     Problem.SNAPSHOT,
@@ -93,6 +91,17 @@ final class Loading {
                             + " listens, cannot be made (" + IoReason.of(e)
                             + "). Nothing was started: make it, for its user alone.");
         }
+    }
+
+    /** With the directories above it that are missing, as of {@code /run/user/UID} while that user is not logged in. */
+    private static void makeOwned(Path folder, long user) throws IOException {
+        Path above = folder.getParent();
+        if (above != null && !Files.exists(above)) {
+            makeOwned(above, user);
+        }
+        Files.createDirectory(
+                folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Files.setAttribute(folder, "unix:uid", Math.toIntExact(user));
     }
 
     private List<Report> resumed() {

@@ -170,6 +170,16 @@ public final class ProcFs {
         return pids == null || pids.isEmpty() ? pid : Long.parseLong(pids.substring(pids.lastIndexOf('\t') + 1));
     }
 
+    /** The number of its pid namespace, the inode of {@code /proc/PID/ns/pid}; -1 if it cannot be read. */
+    public long pidNamespace(long pid) {
+        try {
+            String name = Files.readSymbolicLink(file(pid, "ns/pid")).toString(); // like pid:[4026531836]
+            return Long.parseLong(name.substring(name.indexOf('[') + 1, name.indexOf(']')));
+        } catch (IOException | RuntimeException e) {
+            return -1;
+        }
+    }
+
     /** The effective user id as the process itself sees it, in its user namespace; -1 if it cannot be read. */
     public long innermostUser(long pid) {
         long user = user(pid);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,11 +31,18 @@ class SocketFolderTest {
     @ParameterizedTest
     @MethodSource("rows")
     void theFolderIsNamedAsTheShimReadsIt(String value, String folder) {
-        assertThat(SocketFolder.named(value, 1000)).hasToString(folder);
+        List<Path> candidates = SocketFolder.candidates(value, null, 1000);
+        assertThat(candidates).contains(Path.of(folder));
+        assertThat(candidates.size() == 1).isEqualTo(!folder.equals(DEFAULT));
     }
 
     @Test
-    void withoutTheVariableItIsTheDefaultOne() {
-        assertThat(SocketFolder.named(null, 1000)).hasToString(DEFAULT);
+    void withoutTheVariableItIsWhereTheShimLooksForOneThatCanBeTrusted() {
+        assertThat(SocketFolder.candidates(null, "/run/user/7", 1000))
+                .startsWith(Path.of("/run/user/7/torpor"), Path.of("/run/user/1000/torpor"), Path.of(DEFAULT))
+                .contains(Path.of(DEFAULT + "-1"), Path.of(DEFAULT + "-7"));
+        assertThat(SocketFolder.candidates("", "relative", 1000))
+                .startsWith(Path.of("/run/user/1000/torpor"), Path.of(DEFAULT));
+        assertThat(SocketFolder.candidates("/x", "/run/user/7", 1000)).containsExactly(Path.of("/x"));
     }
 }
