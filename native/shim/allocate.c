@@ -2,6 +2,7 @@
 #include "capture.h"
 #include "chunks.h"
 #include "kept.h"
+#include "left.h"
 #include "order.h"
 #include "park.h"
 #include "pitch.h"
@@ -39,6 +40,17 @@ int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device) {
     const struct driver *d = driver();
     if (!park_on() || bytes < settings()->park_min || bytes > SIZE_MAX - GRANULE) return 0;
     return !d->cuCtxGetCurrent(context) && *context && !d->cuCtxGetDevice(device) && has_virtual_memory(*device);
+}
+
+void allocation_left(CUdeviceptr address, size_t bytes) {
+    struct left left = {.bytes = bytes};
+    count_left(bytes);
+    if (park_on() && !driver()->cuCtxGetCurrent(&left.context)) left_add(address, left);
+}
+
+int memory_found(CUresult result) {
+    CUdevice device;
+    return result == CUDA_ERROR_OUT_OF_MEMORY && driver()->can_park && !driver()->cuCtxGetDevice(&device) && device >= 0 && device < MAX_DEVICES && pools_give_up_now(device);
 }
 
 CUresult capture_permits(void) {
@@ -79,8 +91,8 @@ EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     if (!provided(address, bytes, &result)) {
-        result = d->cuMemAlloc_v2(address, bytes);
-        if (!result) count_left(bytes);
+        result = WITH_MEMORY(d->cuMemAlloc_v2(address, bytes));
+        if (!result) allocation_left(*address, bytes);
     }
     order_leave_memory(giving);
     return result;
@@ -103,12 +115,29 @@ EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t w
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     if (!provided_pitched(address, pitch, width, height, element, &result)) {
-        result = d->cuMemAllocPitch_v2(address, pitch, width, height, element);
-        if (!result) count_left((pitch ? *pitch : width) * height);
+        result = WITH_MEMORY(d->cuMemAllocPitch_v2(address, pitch, width, height, element));
+        if (!result) allocation_left(*address, (pitch ? *pitch : width) * height);
     }
     order_leave_memory(giving);
     return result;
 }
+
+EXPORT CUresult cuMemAllocManaged(CUdeviceptr *address, size_t bytes, unsigned flags) {
+    const struct driver *d = driver();
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    struct giving *giving = order_enter_memory();
+    CUresult result = WITH_MEMORY(d->cuMemAllocManaged(address, bytes, flags));
+    if (!result) allocation_left(*address, bytes);
+    order_leave_memory(giving);
+    return result;
+}
+
+#define MAKE(name, parameters, arguments) \
+    EXPORT CUresult name parameters { \
+        const struct driver *d = driver(); \
+        return d ? WITH_MEMORY(d->name arguments) : CUDA_ERROR_NOT_INITIALIZED; \
+    }
+MAKES(MAKE)
 
 /* While a stream is captured a wait of the shim's own would spoil that: the driver's own memory is freed, which waits, or is refused. */
 static CUresult await_by_free(void) {
@@ -189,7 +218,10 @@ EXPORT CUresult cuMemFree_v2(CUdeviceptr address) {
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = free_enter(address, &put_off);
     if (put_off) return CUDA_SUCCESS;
-    if (!giving || !freed(address, &result)) result = d->cuMemFree_v2(address);
+    if (!giving || !freed(address, &result)) {
+        struct left left = left_remove(address);
+        if ((result = d->cuMemFree_v2(address))) left_add(address, left);
+    }
     if (giving) order_leave_memory(giving);
     return result;
 }

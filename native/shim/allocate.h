@@ -10,6 +10,14 @@ int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device);
 /* One that has failed says so at every call, and the driver's own allocation is to tell it. */
 int context_is_sound(void);
 
+/* What the driver has allocated itself. */
+void allocation_left(CUdeviceptr address, size_t bytes);
+
+/* The driver's own call, which has found no memory, may be made once more: what is kept for the next allocation on the current device is given
+ * up, which the program was told is free. 0: there is none. */
+int memory_found(CUresult result);
+#define WITH_MEMORY(call) ({ CUresult once_ = (call); memory_found(once_) ? (call) : once_; })
+
 /* A capture may forbid what the driver's own allocation would do. Waits for nothing, and answers what that one would. */
 CUresult capture_permits(void);
 

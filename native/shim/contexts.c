@@ -5,6 +5,7 @@
 #include "capture.h"
 #include "control.h"
 #include "engine.h"
+#include "left.h"
 #include "lifecycle.h"
 #include "limits.h"
 #include "order.h"
@@ -112,6 +113,7 @@ EXPORT CUresult cuInit(unsigned flags) {
         pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation); \
         pthread_rwlock_rdlock(&ending); \
         CUresult result = d->name arguments; \
+        if (result == CUDA_ERROR_OUT_OF_MEMORY && d->can_park && device >= 0 && device < MAX_DEVICES && pools_give_up_now(device)) result = d->name arguments; \
         if (!result && context) add(*context, device); \
         pthread_rwlock_unlock(&ending); \
         pthread_setcancelstate(cancellation, NULL); \
@@ -129,6 +131,7 @@ static void gone(CUcontext context) {
     pools_context_gone(context);
     peers_context_gone(context);
     pitches_context_gone(context);
+    left_context_gone(context);
     limits_context_gone(context);
     allocations_context_gone(context);
 }

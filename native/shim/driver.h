@@ -31,6 +31,7 @@ WORK(WORK_PROTOTYPE)
 #undef WORK_PROTOTYPE
 #define PROTOTYPE(name, parameters, arguments) CUresult name parameters;
 BUILDS(PROTOTYPE)
+MAKES(PROTOTYPE)
 #undef PROTOTYPE
 CUresult cuStreamSynchronize_ptsz(CUstream stream);
 CUresult cuCtxSynchronize_v2(CUcontext context);
@@ -40,7 +41,7 @@ struct driver {
 #define POINTER(name, like, ...) __typeof__(like) *name;
 #define WORK_POINTER(name, ...) __typeof__(name) *name;
     COPIES(POINTER) OTHERS(POINTER) ALLOCATIONS(POINTER) POOLS(POINTER) VIRTUAL(POINTER) CALLED(POINTER) OPTIONAL(POINTER)
-    WORK(WORK_POINTER) WAITS(WORK_POINTER) BUILDS(WORK_POINTER)
+    WORK(WORK_POINTER) WAITS(WORK_POINTER) BUILDS(WORK_POINTER) MAKES(WORK_POINTER)
 #undef WORK_POINTER
 #undef POINTER
     int complete; /* has all that the engine calls */

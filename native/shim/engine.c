@@ -15,21 +15,26 @@ enum { EXIT_SECONDS = 2 };   /* how long the end of the process waits for copies
 static struct ring rings[MAX_RINGS];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of which ring is whose; taken after a turn */
 static _Atomic int aside; /* for good */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Atomic int ring_count; /* so many have been used, and are initialised; grows with the mutex */
 
-static void init_rings(void) {
-    for (int i = 0; i < MAX_RINGS; i++) ring_init(&rings[i]);
-}
-
-/* With the mutex. */
+/* With the mutex, as the next. */
 static struct ring *find(CUcontext context) {
-    for (int i = 0; i < MAX_RINGS; i++)
+    for (int i = 0; i < atomic_load(&ring_count); i++)
         if (rings[i].context == context) return &rings[i];
     return NULL;
 }
 
+/* Each takes some pages, which are not touched before they are needed. */
+static struct ring *unused(void) {
+    int count = atomic_load(&ring_count);
+    struct ring *ring = find(NULL);
+    if (ring || count == MAX_RINGS) return ring;
+    ring_init(&rings[count]);
+    atomic_store(&ring_count, count + 1);
+    return &rings[count];
+}
+
 static struct ring *find_known(CUcontext context) {
-    pthread_once(&once, init_rings);
     pthread_mutex_lock(&mutex);
     struct ring *ring = find(context);
     pthread_mutex_unlock(&mutex);
@@ -37,10 +42,9 @@ static struct ring *find_known(CUcontext context) {
 }
 
 static struct ring *find_or_add(CUcontext context) {
-    pthread_once(&once, init_rings);
     pthread_mutex_lock(&mutex);
     struct ring *ring = find(context);
-    if (!ring && (ring = find(NULL))) ring->context = context;
+    if (!ring && (ring = unused())) ring->context = context;
     pthread_mutex_unlock(&mutex);
     return ring;
 }
@@ -76,7 +80,7 @@ static void at_exit(void) {
     atomic_store(&aside, 1);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += EXIT_SECONDS;
-    for (int i = 0; i < MAX_RINGS; i++) {
+    for (int i = 0; i < atomic_load(&ring_count); i++) {
         if (pthread_mutex_timedlock(&rings[i].turn, &until)) continue;
         atomic_store(&rings[i].refused, 1);
         if (atomic_load(&rings[i].running)) ring_forget(&rings[i]);
@@ -198,8 +202,7 @@ void engine_refuse(CUcontext context) {
 }
 
 struct ring *engine_hold_primary(CUdevice device) {
-    pthread_once(&once, init_rings);
-    for (int i = 0; i < MAX_RINGS; i++) {
+    for (int i = 0; i < atomic_load(&ring_count); i++) {
         struct ring *ring = &rings[i];
         pthread_mutex_lock(&ring->turn);
         if (atomic_load(&ring->running) && ring->primary && ring->device == device) return ring;
@@ -223,5 +226,5 @@ void engine_release_primary(struct ring *ring) {
 void engine_after_fork(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     mutex = unlocked;
-    init_rings();
+    atomic_store(&ring_count, 0);
 }

@@ -110,6 +110,7 @@
     X(cuGraphExecNodeSetParams, (CUgraphExec executable, CUgraphNode node, void *parameters), (executable, node, parameters)) \
     X(cuGraphExecUpdate, (CUgraphExec executable, CUgraph graph, CUgraphNode *failed, int *result), (executable, graph, failed, result)) \
     X(cuGraphExecUpdate_v2, (CUgraphExec executable, CUgraph graph, void *result), (executable, graph, result)) \
+    X(cuPointerSetAttribute, (const void *value, CUpointer_attribute attribute, CUdeviceptr address), (value, attribute, address)) \
     X(cuTexObjectCreate, (void *texture, const void *resource, const void *description, const void *view), (texture, resource, description, view))
 
 #define WORK(X) LAUNCHES(X) FILLS(X) PLAIN_DEVICE_COPIES(X) DEVICE_COPIES(X) SHAPED_COPIES(X)
@@ -131,7 +132,7 @@
 
 /* What makes and frees device memory, and what is asked about it. */
 #define ALLOCATIONS(X) \
-    X(cuMemAlloc_v2, cuMemAlloc_v2) X(cuMemAllocPitch_v2, cuMemAllocPitch_v2) X(cuMemFree_v2, cuMemFree_v2) X(cuMemGetInfo_v2, cuMemGetInfo_v2) \
+    X(cuMemAlloc_v2, cuMemAlloc_v2) X(cuMemAllocPitch_v2, cuMemAllocPitch_v2) X(cuMemFree_v2, cuMemFree_v2) X(cuMemAllocManaged, cuMemAllocManaged) X(cuMemGetInfo_v2, cuMemGetInfo_v2) \
     X(cuMemGetAddressRange_v2, cuMemGetAddressRange_v2) X(cuPointerGetAttribute, cuPointerGetAttribute) X(cuPointerGetAttributes, cuPointerGetAttributes) \
     X(cuIpcGetMemHandle, cuIpcGetMemHandle) X(cuMemGetHandleForAddressRange, cuMemGetHandleForAddressRange) \
     X(cuCtxEnablePeerAccess, cuCtxEnablePeerAccess) X(cuCtxDisablePeerAccess, cuCtxDisablePeerAccess) \
@@ -153,6 +154,22 @@
     X(cuMulticastBindMem, multicast_bind_mem) X(cuMulticastBindMem_v2, multicast_bind_mem_v2) \
     X(cuMulticastBindAddr, multicast_bind_addr) X(cuMulticastBindAddr_v2, multicast_bind_addr_v2)
 
+/* What else takes device memory of the driver: X(name, parameters, arguments). */
+#define MAKES(X) \
+    X(cuArrayCreate_v2, (CUarray *array, const void *description), (array, description)) \
+    X(cuArray3DCreate_v2, (CUarray *array, const void *description), (array, description)) \
+    X(cuMipmappedArrayCreate, (void *array, const void *description, unsigned levels), (array, description, levels)) \
+    X(cuModuleLoad, (CUmodule *module, const char *file), (module, file)) \
+    X(cuModuleLoadData, (CUmodule *module, const void *image), (module, image)) \
+    X(cuModuleLoadDataEx, (CUmodule *module, const void *image, unsigned count, void *options, void **values), (module, image, count, options, values)) \
+    X(cuModuleLoadFatBinary, (CUmodule *module, const void *image), (module, image)) \
+    X(cuLibraryLoadData, (void *library, const void *code, void *options, void **values, unsigned count, void *more, void **more_values, unsigned more_count), \
+      (library, code, options, values, count, more, more_values, more_count)) \
+    X(cuLibraryLoadFromFile, (void *library, const char *file, void *options, void **values, unsigned count, void *more, void **more_values, unsigned more_count), \
+      (library, file, options, values, count, more, more_values, more_count)) \
+    X(cuStreamCreate, (CUstream *stream, unsigned flags), (stream, flags)) \
+    X(cuStreamCreateWithPriority, (CUstream *stream, unsigned flags, int priority), (stream, flags, priority))
+
 /* After these a pool gives up what it holds beyond its threshold. */
 #define WAITS(X) \
     X(cuCtxSynchronize, (void), ()) X(cuCtxSynchronize_v2, (CUcontext context), (context)) \
@@ -160,7 +177,7 @@
     X(cuEventSynchronize, (CUevent event), (event))
 
 /* By name alone all of them are alike. */
-#define HOOKS(X) COPIES(X) OTHERS(X) ALLOCATIONS(X) POOLS(X) VIRTUAL(X) WAITS(X) WORK(X) BUILDS(X)
+#define HOOKS(X) COPIES(X) OTHERS(X) ALLOCATIONS(X) POOLS(X) VIRTUAL(X) WAITS(X) WORK(X) BUILDS(X) MAKES(X)
 
 /* Called, not stood in for. */
 #define CALLED(X) \
@@ -168,7 +185,7 @@
     X(cuCtxPushCurrent_v2, cuCtxPushCurrent_v2) X(cuCtxPopCurrent_v2, cuCtxPopCurrent_v2) X(cuCtxGetDevice, cuCtxGetDevice) \
     X(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState) X(cuDeviceGetAttribute, cuDeviceGetAttribute) X(cuDeviceGetCount, cuDeviceGetCount) \
     X(cuMemHostAlloc, cuMemHostAlloc) X(cuMemFreeHost, cuMemFreeHost) \
-    X(cuStreamCreate, cuStreamCreate) X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamQuery, cuStreamQuery) X(cuStreamWaitEvent, cuStreamWaitEvent) \
+    X(cuStreamGetFlags, cuStreamGetFlags) X(cuStreamQuery, cuStreamQuery) X(cuStreamWaitEvent, cuStreamWaitEvent) \
     X(cuStreamIsCapturing, cuStreamIsCapturing) X(cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode) \
     X(cuEventCreate, cuEventCreate) X(cuEventRecord, cuEventRecord) X(cuEventQuery, cuEventQuery) \
     X(cuEventDestroy_v2, cuEventDestroy_v2)
@@ -181,7 +198,7 @@
 
 /* Without one of these the engine cannot work; every driver since CUDA 11.0 has them. */
 #define ENGINE_NEEDS(X) \
-    CALLED(X) COPIES(X) X(cuStreamDestroy_v2, ) X(cuDevicePrimaryCtxRelease_v2, ) X(cuDevicePrimaryCtxRetain, ) X(cuPointerGetAttributes, ) X(cuStreamSynchronize, ) X(cuEventSynchronize, ) \
+    CALLED(X) COPIES(X) X(cuStreamCreate, ) X(cuStreamDestroy_v2, ) X(cuDevicePrimaryCtxRelease_v2, ) X(cuDevicePrimaryCtxRetain, ) X(cuPointerGetAttributes, ) X(cuStreamSynchronize, ) X(cuEventSynchronize, ) \
     X(cuCtxSynchronize, ) X(cuMemGetAddressRange_v2, ) X(cuMemGetInfo_v2, )
 
 /* Without one of these nothing is parked; every driver since CUDA 11 has them. */

@@ -2,6 +2,7 @@
 #include "lifecycle.h"
 #include "allocate.h"
 #include "arena.h"
+#include "attributes.h"
 #include "bindings.h"
 #include "blocks.h"
 #include "buffer.h"
@@ -12,6 +13,7 @@
 #include "engine.h"
 #include "gate.h"
 #include "kept.h"
+#include "left.h"
 #include "limits.h"
 #include "order.h"
 #include "park.h"
@@ -53,6 +55,8 @@ static void after_fork(void) {
     buffer_after_fork();
     blocks_after_fork();
     peers_after_fork();
+    attributes_after_fork();
+    left_after_fork();
     pools_after_fork();
     kept_after_fork();
     contexts_after_fork();

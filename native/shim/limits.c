@@ -1,4 +1,5 @@
 #include "limits.h"
+#include "allocate.h"
 #include "contexts.h"
 #include "order.h"
 
@@ -96,7 +97,7 @@ EXPORT CUresult cuCtxSetLimit(CUlimit limit, size_t value) {
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
-    CUresult result = d->cuCtxSetLimit(limit, value);
+    CUresult result = WITH_MEMORY(d->cuCtxSetLimit(limit, value));
     order_leave_memory(giving);
     return result;
 }

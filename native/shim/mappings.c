@@ -2,6 +2,7 @@
 #include "allocate.h"
 #include "order.h"
 #include "park.h"
+#include "pool.h"
 #include "statistics.h"
 
 #include <string.h>
@@ -43,6 +44,7 @@ EXPORT CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, c
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = d->cuMemCreate(handle, size, prop, flags);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && prop && is_recorded(prop) && pools_give_up_now(prop->location.id)) result = d->cuMemCreate(handle, size, prop, flags);
     if (!result && handle && prop && is_recorded(prop)) record(handle, prop, size);
     order_leave_memory(giving);
     return result;
@@ -219,9 +221,20 @@ GIVE_AWAY(cuMulticastBindMem, (CUmemGenericAllocationHandle multicast, size_t at
 GIVE_AWAY(cuMulticastBindMem_v2, (CUmemGenericAllocationHandle multicast, CUdevice device, size_t at, CUmemGenericAllocationHandle handle, size_t offset, size_t size, unsigned long long flags),
           (multicast, device, at, real, offset, size, flags))
 
+/* As the program asked for it. 0: the driver is to answer. */
+static int recorded_properties(CUmemAllocationProp *prop, CUmemGenericAllocationHandle handle) {
+    pthread_rwlock_rdlock(&blocks_lock);
+    struct block *block = block_of_handle(handle);
+    int found = block && block->parked;
+    if (found) *prop = block->prop;
+    pthread_rwlock_unlock(&blocks_lock);
+    return found;
+}
+
 EXPORT CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop, CUmemGenericAllocationHandle handle) {
     const struct driver *d = driver();
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    if (prop && recorded_properties(prop, handle)) return CUDA_SUCCESS;
     struct giving *giving = order_enter_memory();
     CUresult result = WITH_REAL(handle, d->cuMemGetAllocationPropertiesFromHandle(prop, real));
     order_leave_memory(giving);
@@ -242,8 +255,9 @@ EXPORT CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle
     const struct driver *d = driver();
     CUresult result;
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
+    if (handle && retained(handle, (CUdeviceptr)(uintptr_t)address, &result)) return result; /* by the record alone, parked or not */
     struct giving *giving = order_enter_memory();
-    if (!handle || !retained(handle, (CUdeviceptr)(uintptr_t)address, &result)) result = d->cuMemRetainAllocationHandle(handle, address);
+    result = d->cuMemRetainAllocationHandle(handle, address);
     order_leave_memory(giving);
     return result;
 }

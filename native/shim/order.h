@@ -43,12 +43,15 @@ static inline void order_leave(struct giving *mine) {
     atomic_store_explicit(&mine->stream, GIVING_NOTHING, memory_order_release);
 }
 
+int memory_found(CUresult result); /* of allocate.h: the call may be made once more */
+
 /* The body of a wrapper that only keeps the order. */
 #define IN_ORDER(closed, stream, name, arguments) \
     const struct driver *d = driver(); \
     if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
     struct giving *giving = order_enter(stream, closed); \
     CUresult answer = d->name arguments; \
+    if (__builtin_expect(answer == CUDA_ERROR_OUT_OF_MEMORY, 0) && memory_found(answer)) answer = d->name arguments; \
     order_leave(giving); \
     return answer
 

@@ -1,7 +1,9 @@
 #include "parcel.h"
+#include "attributes.h"
 #include "chunks.h"
 #include "contexts.h"
 #include "engine.h"
+#include "left.h"
 #include "threads.h"
 #include "virtual_memory.h"
 
@@ -17,7 +19,7 @@ static int is_parked(const struct block *block) { return block->parked && !block
 
 /* With the lock. */
 static struct extent add_up(void) {
-    struct extent sum = {0, 0, 0};
+    struct extent sum = {.left = left_bytes()};
     for (struct block *b = block_first(); b; b = b->next)
         if (!is_idle(b) && !b->lost) *(is_parked(b) ? &sum.parked : can_go(b) ? &sum.parkable : &sum.left) += b->size;
     return sum;
@@ -60,7 +62,12 @@ static int collect(struct parcel *parcel, int (*belongs)(const struct block *), 
     return list != NULL;
 }
 
-int parcel_pack(struct parcel *parcel) { return collect(parcel, can_go, 0); }
+int parcel_pack(struct parcel *parcel) {
+    if (!collect(parcel, can_go, 0)) return 0;
+    attributes_learn();
+    return 1;
+}
+
 int parcel_repack(struct parcel *parcel, uint64_t without) { return collect(parcel, is_parked, without); }
 
 uint64_t parcel_give_up(void) {

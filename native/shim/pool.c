@@ -2,7 +2,9 @@
 #include "allocate.h"
 #include "capture.h"
 #include "contexts.h"
+#include "left.h"
 #include "order.h"
+#include "park.h"
 #include "spares.h"
 #include "statistics.h"
 
@@ -65,14 +67,20 @@ static int provided(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstr
     return 0;
 }
 
+/* Memory of pools outlives contexts. */
+static void left_of_pool(CUdeviceptr address, size_t bytes) {
+    count_left(bytes);
+    if (park_on()) left_add(address, (struct left){bytes, NULL});
+}
+
 #define MEMORY_CALL(call, provided_) \
     const struct driver *d = driver(); \
     CUresult result = CUDA_SUCCESS; \
     if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
     struct giving *giving = order_enter_memory(); \
     if (!(provided_)) { \
-        result = d->call; \
-        if (!result) count_left(bytes); \
+        result = WITH_MEMORY(d->call); \
+        if (!result) left_of_pool(*address, bytes); \
     } \
     order_leave_memory(giving); \
     return result
@@ -169,7 +177,10 @@ static int freed(CUdeviceptr address, CUstream stream, CUresult (*ask)(CUdevicep
         if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
         struct giving *giving = free_enter(address, &put_off); \
         if (put_off) return CUDA_SUCCESS; \
-        if (!giving || !freed(address, stream ? stream : standard, d->name)) result = d->name(address, stream); \
+        if (!giving || !freed(address, stream ? stream : standard, d->name)) { \
+            struct left left = left_remove(address); \
+            if ((result = d->name(address, stream))) left_add(address, left); \
+        } \
         if (giving) order_leave_memory(giving); \
         return result; \
     }

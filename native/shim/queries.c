@@ -1,5 +1,6 @@
 /* What a program hears about its memory: of an allocation that the shim has made, what the driver would say of its own. */
 #include "allocate.h"
+#include "attributes.h"
 #include "chunks.h"
 #include "kept.h"
 #include "order.h"
@@ -8,10 +9,11 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 /* What the record tells of an address. The rest of its last granule is no part of an allocation, nor is what a pool has to spare. */
 enum found { NOTHING, ALLOCATION, BEYOND, MAPPING };
-struct place { CUdeviceptr base; size_t size; CUdevice device; CUcontext context; CUmemoryPool pool; uint64_t number; };
+struct place { CUdeviceptr base; size_t size; CUdevice device; CUcontext context; CUmemoryPool pool; uint64_t number, readers, writers; };
 
 static enum found find(CUdeviceptr address, struct place *place) {
     pthread_rwlock_rdlock(&blocks_lock);
@@ -20,7 +22,7 @@ static enum found find(CUdeviceptr address, struct place *place) {
     const struct request *request = part ? &part->request : m ? &m->request : NULL;
     if (request && request->freed) request = NULL;
     size_t bytes = request ? request->bytes : 0;
-    if (request) *place = (struct place){part ? part->base : m->base, bytes ? bytes : m->size, m->block->prop.location.id, request->context, request->pool, request->number};
+    if (request) *place = (struct place){part ? part->base : m->base, bytes ? bytes : m->size, m->block->prop.location.id, request->context, request->pool, request->number, m->readers, m->writers};
     pthread_rwlock_unlock(&blocks_lock);
     return !request ? NOTHING : !bytes ? part ? BEYOND : MAPPING : address - place->base < bytes ? ALLOCATION : BEYOND;
 }
@@ -71,32 +73,62 @@ static int differs(void *data, CUpointer_attribute attribute, const struct place
     }
 }
 
-/* The driver knows nothing of what is parked, so what is asked most is answered here. */
+/* A mapping has no number of its own. */
+static uint64_t identity_of_mapping(const struct place *place) { return 3ULL << 61 | atomic_load(&blocks_returned) << 40 | place->base / GRANULE; }
+
+static unsigned access_to_mapping(const struct place *place) {
+    CUdevice current = 0;
+    if (driver()->cuCtxGetDevice(&current) || current < 0 || current >= MAX_DEVICES) return CU_MEM_ACCESS_FLAGS_PROT_NONE;
+    return place->writers >> current & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : place->readers >> current & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READ : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+}
+
+/* What differs from address to address. */
 static int known(void *data, CUpointer_attribute attribute, CUdeviceptr address, enum found found, const struct place *place) {
-    int of_driver = found == MAPPING && (attribute == CU_POINTER_ATTRIBUTE_CONTEXT || attribute == CU_POINTER_ATTRIBUTE_ACCESS_FLAGS || attribute == CU_POINTER_ATTRIBUTE_BUFFER_ID);
-    if (!of_driver && differs(data, attribute, place)) return 1;
+    if (found == ALLOCATION && differs(data, attribute, place)) return 1;
     switch ((int)attribute) {
-    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE: memcpy(data, &(unsigned){CU_MEMORYTYPE_DEVICE}, sizeof(unsigned)); return 1;
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER: memcpy(data, &address, sizeof address); return 1;
-    case CU_POINTER_ATTRIBUTE_IS_MANAGED: memcpy(data, &(int){0}, sizeof(int)); return 1;
-    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: memcpy(data, &place->device, sizeof place->device); return 1;
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: memcpy(data, &place->base, sizeof place->base); return 1;
-    case CU_POINTER_ATTRIBUTE_MAPPED: memcpy(data, &(int){1}, sizeof(int)); return 1;
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE: memcpy(data, &place->size, sizeof place->size); return 1;
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID: memcpy(data, &(uint64_t){identity_of_mapping(place)}, sizeof(uint64_t)); return 1;
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS: memcpy(data, &(unsigned){access_to_mapping(place)}, sizeof(unsigned)); return 1;
     default: return 0;
     }
 }
 
-static int all_known(unsigned count, CUpointer_attribute *attributes, void **data, CUdeviceptr address, enum found found, const struct place *place) {
-    int all = 1;
-    for (unsigned i = 0; i < count && all; i++) all = data[i] && known(data[i], attributes[i], address, found, place);
-    return all;
+enum question { ANSWERED, LATER, NOBODY_KNOWS, DRIVERS };
+
+/* While the gate is closed: the driver knows nothing of what is parked, and everything of what is never moved. Between the two it is known
+ * later what becomes of it. */
+static enum question learned(void *data, CUpointer_attribute attribute, CUdeviceptr address, enum asked way, CUresult *result) {
+    pthread_rwlock_rdlock(&blocks_lock);
+    struct mapping *m = mapping_at(address);
+    enum question q = !m ? LATER : m->block->stays != STAYS_NOWHERE ? DRIVERS : !m->block->parked ? LATER : attribute_learned(m->block, way, attribute, data, result) ? ANSWERED : NOBODY_KNOWS;
+    pthread_rwlock_unlock(&blocks_lock);
+    return q;
 }
 
-/* NULL: it was answered. Otherwise the driver is to be asked. */
-static struct giving *enter_or_answer(unsigned count, CUpointer_attribute *attributes, void **data, CUdeviceptr address, enum found found, const struct place *place) {
-    struct giving *giving = order_enter_memory_now();
-    if (giving) return giving;
-    return all_known(count, attributes, data, address, found, place) ? NULL : order_enter_memory();
+static enum question answer(unsigned count, CUpointer_attribute *attributes, void **data, CUdeviceptr address, enum found found, const struct place *place, enum asked way, CUresult *result) {
+    enum question q = ANSWERED;
+    *result = CUDA_SUCCESS;
+    for (unsigned i = 0; i < count && q == ANSWERED && !*result; i++) {
+        if (!data[i]) *result = CUDA_ERROR_INVALID_VALUE;
+        else if (!known(data[i], attributes[i], address, found, place)) q = learned(data[i], attributes[i], address, way, result);
+    }
+    return q;
+}
+
+/* NULL: it was answered, or need not be waited for (q). Otherwise the driver is to be asked. */
+static struct giving *enter_or_answer(unsigned count, CUpointer_attribute *attributes, void **data, CUdeviceptr address, enum found found, const struct place *place, enum asked way,
+                                      enum question *q, CUresult *result) {
+    static const struct timespec nap = {0, 200000};
+    for (*q = DRIVERS;;) {
+        struct giving *giving = order_enter_memory_now();
+        if (giving) return giving;
+        *q = answer(count, attributes, data, address, found, place, way, result);
+        if (*q == NOBODY_KNOWS) return order_enter_memory();
+        if (*q != LATER) return NULL;
+        nanosleep(&nap, NULL);
+    }
 }
 
 /* What the driver says of it, it says of what nobody has allocated. */
@@ -112,11 +144,13 @@ EXPORT CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute,
     enum found found = data ? find(address, &place) : NOTHING;
     if (found == NOTHING) return d->cuPointerGetAttribute(data, attribute, address);
     if (found == BEYOND) return d->cuPointerGetAttribute(data, attribute, unknown());
-    struct giving *giving = enter_or_answer(1, &attribute, &data, address, found, &place);
-    if (!giving) return CUDA_SUCCESS;
-    CUresult result = d->cuPointerGetAttribute(data, attribute, address);
+    enum question q;
+    CUresult result;
+    struct giving *giving = enter_or_answer(1, &attribute, &data, address, found, &place, ONE, &q, &result);
+    if (!giving && q == ANSWERED) return result;
+    result = d->cuPointerGetAttribute(data, attribute, address);
     if (!result && found == ALLOCATION) differs(data, attribute, &place);
-    order_leave_memory(giving);
+    if (giving) order_leave_memory(giving);
     return result;
 }
 
@@ -127,12 +161,14 @@ EXPORT CUresult cuPointerGetAttributes(unsigned count, CUpointer_attribute *attr
     enum found found = count && attributes && data ? find(address, &place) : NOTHING;
     if (found == NOTHING) return d->cuPointerGetAttributes(count, attributes, data, address);
     if (found == BEYOND) return d->cuPointerGetAttributes(count, attributes, data, unknown());
-    struct giving *giving = enter_or_answer(count, attributes, data, address, found, &place);
-    if (!giving) return CUDA_SUCCESS;
-    CUresult result = d->cuPointerGetAttributes(count, attributes, data, address);
+    enum question q;
+    CUresult result;
+    struct giving *giving = enter_or_answer(count, attributes, data, address, found, &place, SEVERAL, &q, &result);
+    if (!giving && q == ANSWERED) return result;
+    result = d->cuPointerGetAttributes(count, attributes, data, address);
     for (unsigned i = 0; i < count && !result && found == ALLOCATION; i++)
         if (data[i]) differs(data[i], attributes[i], &place);
-    order_leave_memory(giving);
+    if (giving) order_leave_memory(giving);
     return result;
 }
 
