@@ -5,12 +5,11 @@
 #include "threads.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 enum { MAX_RINGS = 64 };
 enum { BUFFER = 4 << 20 };   /* for what the driver copies out of files, or into them */
 enum { GAIN = 5 };           /* how many times as fast the engine is as the driver, about */
-enum { EXIT_SECONDS = 2 };   /* how long the end of the process waits for copies */
+static const uint64_t EXIT_NS = 2000000000; /* how long the end of the process waits for copies */
 
 static struct ring rings[MAX_RINGS];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of which ring is whose; taken after a turn */
@@ -76,12 +75,11 @@ struct ring *engine_ring(CUcontext context, size_t bytes, enum reason *why) {
 /* Copies end before the driver does, and none begins afterwards. The turns are given back: a program may destroy contexts and
  * wait for its threads in what runs after this. The threads go, so that none of them calls the driver while it ends. */
 static void at_exit(void) {
-    struct timespec until;
+    uint64_t until = clock_ns() + EXIT_NS;
     atomic_store(&aside, 1);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += EXIT_SECONDS;
     for (int i = 0; i < atomic_load(&ring_count); i++) {
-        if (pthread_mutex_timedlock(&rings[i].turn, &until)) continue;
+        uint64_t now = clock_ns();
+        if (!thread_lock_within(&rings[i].turn, until > now ? until - now : 0)) continue;
         atomic_store(&rings[i].refused, 1);
         if (atomic_load(&rings[i].running)) ring_forget(&rings[i]);
         pthread_mutex_unlock(&rings[i].turn);

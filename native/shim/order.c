@@ -34,7 +34,7 @@ static void thread_ended(void *ended) {
     struct giving *g = ended;
     mine = NULL;
     atomic_store(&g->stream, GIVING_NOTHING); /* where it was cancelled, it is no more */
-    g->memory_calls = 0;
+    g->memory_calls = g->within = 0;
     atomic_store(&g->owned, 0);
 }
 
@@ -110,6 +110,14 @@ static int try_to_go(struct giving *giving, const struct work *w, enum gate clos
     if (!waits) atomic_store(&giving->stream, w->stream);
     pthread_mutex_unlock(&mutex);
     return waits;
+}
+
+/* The call around it is counted, and the gate waits for that: this one waits for no gate. Threads without a record of their own are not told apart. */
+int order_is_within(struct giving *giving, const void *frame) {
+    if (giving == &nobodys) return 0;
+    if (frame < giving->frame) return giving->within++, 1;
+    giving->within = 0; /* it has jumped */
+    return 0;
 }
 
 /* With no lock, and on a word alone: a thread that is cancelled here, or that jumps out of a signal handler, leaves nothing behind. */
@@ -241,6 +249,9 @@ struct giving *order_enter_memory(void) { return uncancelled(order_enter(GIVING_
 
 struct giving *order_enter_memory_now(void) {
     struct giving *giving = order_mine();
+    const void *frame = __builtin_frame_address(0);
+    if (atomic_load_explicit(&giving->stream, memory_order_relaxed) != GIVING_NOTHING && order_is_within(giving, frame)) return uncancelled(giving);
+    giving->frame = frame;
     atomic_store(&giving->stream, GIVING_MEMORY);
     if (!kept_out(GATE_ALL)) return uncancelled(giving);
     atomic_store(&giving->stream, GIVING_NOTHING);
@@ -269,6 +280,7 @@ void order_after_fork(void) {
     keeper = NULL;
     for (struct giving *g = atomic_load(&givings); g; g = g->next) {
         atomic_store(&g->stream, GIVING_NOTHING);
+        g->within = 0;
         if (g != mine) atomic_store(&g->owned, 0);
     }
 }

@@ -15,6 +15,8 @@ struct giving {
     _Atomic(CUstream) stream;
     _Atomic uint64_t calls;
     _Atomic int owned;
+    int within; /* so many calls within the call that is counted: a profiler's callback makes some */
+    const void *frame; /* of that call; a thread that is in no deeper one has jumped out of it */
     int memory_calls, cancellation; /* within so many, and what was allowed before the first */
 } __attribute__((aligned(128)));
 #define GIVING_NOTHING ((CUstream)~(uintptr_t)0)
@@ -27,17 +29,25 @@ enum gate { GATE_OPEN, GATE_LAUNCHES, GATE_ALL };
 extern _Atomic int order_holds; /* a closed gate counts as one */
 struct giving *order_mine(void);
 void order_wait(struct giving *mine, CUstream stream, enum gate closed);
+int order_is_within(struct giving *mine, const void *frame);
 
 /* Says first what it is about to do and looks after: who holds does it the other way round, so that one of the two sees the other.
  * closed: the gate that holds it back. */
 static inline struct giving *order_enter(CUstream stream, enum gate closed) {
     struct giving *mine = order_mine();
+    const void *frame = __builtin_frame_address(0);
+    if (__builtin_expect(atomic_load_explicit(&mine->stream, memory_order_relaxed) != GIVING_NOTHING, 0) && order_is_within(mine, frame)) return mine;
+    mine->frame = frame;
     atomic_store(&mine->stream, stream);
     if (atomic_load(&order_holds)) order_wait(mine, stream, closed);
     return mine;
 }
 
 static inline void order_leave(struct giving *mine) {
+    if (__builtin_expect(mine->within, 0)) {
+        mine->within--;
+        return;
+    }
     uint64_t calls = atomic_load_explicit(&mine->calls, memory_order_relaxed);
     atomic_store_explicit(&mine->calls, calls + 1, memory_order_relaxed);
     atomic_store_explicit(&mine->stream, GIVING_NOTHING, memory_order_release);

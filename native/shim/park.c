@@ -13,6 +13,7 @@
 #include "pool.h"
 #include "settings.h"
 #include "statistics.h"
+#include "threads.h"
 #include "torpor.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EXIT_SECONDS = 2 }; /* how long the end of the process waits for a command */
+static const uint64_t EXIT_NS = 2000000000; /* how long the end of the process waits for a command */
 enum { LOADING_MS = 1000 }; /* a library that is loaded right now gets so long at least */
 enum { SECOND_NS = 1000000000 };
 enum { SHORTEST_MS = 10 };  /* for a GPU that has nothing to do, too, as threads take turns to find that out */
@@ -116,9 +117,11 @@ void park_status(int pending, struct answer *answer) {
            self.pid_namespace, self.start_ticks, (unsigned long long)(park_lease_end() ? atomic_load(&lease_ns) / 1000000 : 0), (unsigned long long)lease_left_ms());
 }
 
+static _Atomic int ends; /* the process does: no command begins any more */
+
 static int begin(struct answer *answer) {
     if (!park_on()) say_error(answer, "off", "parking is off: TORPOR_PARK=0, or a driver or GPU without virtual memory management.");
-    else if (pthread_mutex_trylock(&at_work)) say_error(answer, "busy", "another command is at it: the process is %s.", state_name());
+    else if (atomic_load(&ends) || pthread_mutex_trylock(&at_work)) say_error(answer, "busy", "another command is at it: the process is %s.", state_name());
     else return 1;
     return 0;
 }
@@ -421,16 +424,15 @@ int park_hold(void) {
 void park_let_go(void) { pthread_mutex_unlock(&at_work); }
 
 void park_end(void) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += EXIT_SECONDS;
-    pthread_mutex_timedlock(&at_work, &until);
+    atomic_store(&ends, 1);
+    thread_lock_within(&at_work, EXIT_NS);
 }
 
 /* What was parked is the parent's. */
 void park_after_fork(void) {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     at_work = parked_by.mutex = unlocked;
+    atomic_store(&ends, 0);
     *parked_by.name = 0;
     set_lease(0);
     park_call_off(0);

@@ -15,9 +15,12 @@ void ring_init(struct ring *ring) {
     pthread_mutex_init(&ring->turn, NULL);
     pthread_mutex_init(&ring->mutex, NULL);
     pthread_cond_init(&ring->changed, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     for (int i = 0; i < MAX_STREAMS; i++) {
         ring->lane[i].ring = ring;
-        pthread_cond_init(&ring->lane[i].wake, NULL);
+        pthread_cond_init(&ring->lane[i].wake, &attributes);
     }
 }
 
@@ -118,7 +121,7 @@ static int await_work(struct lane *lane) {
     struct ring *ring = lane->ring;
     uint64_t idle_ms = lane == ring->lane ? settings()->copy_idle_ms : 0;
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(idle_ms / 1000);
     until.tv_nsec += (long)(idle_ms % 1000 * 1000000);
     if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;

@@ -1,8 +1,10 @@
 #define _GNU_SOURCE
 #include "threads.h"
+#include "statistics.h"
 
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 /* A program that maps memory in its handler gets these for what a copy touches. */
 static void block_most(sigset_t *before) {
@@ -21,6 +23,16 @@ void thread_quiet(struct quiet *quiet) {
 void thread_unquiet(const struct quiet *quiet) {
     pthread_sigmask(SIG_SETMASK, &quiet->signals, NULL);
     pthread_setcancelstate(quiet->cancellation, NULL);
+}
+
+int thread_lock_within(pthread_mutex_t *mutex, uint64_t nanoseconds) {
+    static const struct timespec nap = {0, 200000};
+    uint64_t until = clock_ns() + nanoseconds;
+    while (pthread_mutex_trylock(mutex)) {
+        if (clock_ns() >= until) return 0;
+        nanosleep(&nap, NULL);
+    }
+    return 1;
 }
 
 void thread_name(const char *name) { prctl(PR_SET_NAME, name); }

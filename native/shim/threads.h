@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 
 int thread_start(void *(*run)(void *), void *argument); /* 0: there can be none */
 int thread_start_joinable(pthread_t *thread, void *(*run)(void *), void *argument);
@@ -12,6 +13,8 @@ int thread_start_joinable(pthread_t *thread, void *(*run)(void *), void *argumen
 struct quiet { int cancellation; sigset_t signals; };
 void thread_quiet(struct quiet *quiet);
 void thread_unquiet(const struct quiet *quiet);
+
+int thread_lock_within(pthread_mutex_t *mutex, uint64_t nanoseconds); /* whatever becomes of the time of day. 0: it is not to be had */
 
 void thread_name(const char *name); /* the calling thread's, for whoever lists threads */
 
