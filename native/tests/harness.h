@@ -71,4 +71,9 @@ double now_ms(void);
 void sleep_ms(int milliseconds);
 const char *output_path(const char *name);
 
+static inline int simulated(void) {
+    const char *real = getenv("TORPOR_REAL_DRIVER");
+    return !real || !*real;
+}
+
 #endif

@@ -16,10 +16,13 @@ static inline CUfunction kernel(const char *name) {
 
 static inline CUresult launch(CUfunction function, CUstream s, void **arguments) { return cu.cuLaunchKernel(function, 4, 1, 1, 64, 1, 1, 0, s, arguments, NULL); }
 
-static inline CUresult spin(CUstream s, int milliseconds) {
+static inline CUresult spin_by(CUfunction function, CUstream s, int milliseconds) {
     uint64_t ns = (uint64_t)milliseconds * 1000000;
-    return cu.cuLaunchKernel(kernel("torpor_spin"), 1, 1, 1, 1, 1, 1, 0, s, (void *[]){&ns}, NULL);
+    return cu.cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, s, (void *[]){&ns}, NULL);
 }
+
+/* Loads the module each time, which waits for the context's work on a real driver: no call for a thread that must go on beside such work. */
+static inline CUresult spin(CUstream s, int milliseconds) { return spin_by(kernel("torpor_spin"), s, milliseconds); }
 
 /* The stream gets no further until go_on is set; the bound makes a wrong wait a failure and no hang. */
 static _Atomic int go_on;

@@ -20,11 +20,6 @@ static inline void engine_takes_most(const char *streams) {
     setenv("TORPOR_COPY_CHUNK", "64K", 1);
 }
 
-static inline int simulated(void) {
-    const char *real = getenv("TORPOR_REAL_DRIVER");
-    return !real || !*real;
-}
-
 static inline int sanitized(void) { return getenv("TORPOR_SANITIZED") != NULL; }
 
 #define RUN_IF(wanted, test, why) do { \

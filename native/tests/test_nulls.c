@@ -74,7 +74,7 @@ static void nothingIsToldToNull(void) {
     EXPECT(cu.cuPointerGetAttributes(3, three, NULL, memory));
     EXPECT(cu.cuPointerGetAttributes(0, three, holes, memory));
     EXPECT(cu.cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, NULL));
-    EXPECT(cu.cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, NULL));
+    if (simulated()) EXPECT(cu.cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, NULL)); /* driver 580 itself crashes */
     EXPECT(cu.cuMemPoolSetAccess(pool, NULL, 1));
     EXPECT(cu.cuMemPoolGetAccess(&flags, pool, NULL));
     EXPECT(cu.cuMemSetAccess(memory, BYTES, NULL, 0));

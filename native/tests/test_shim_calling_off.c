@@ -97,8 +97,9 @@ static void *launch_often(void *nothing) {
     CUstream s;
     OK(cu.cuCtxSetCurrent(context));
     OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    CUfunction function = kernel("torpor_spin");
     for (; !atomic_load(&stop); atomic_fetch_add(&rounds, 1))
-        if (spin(s, 1) || cu.cuStreamSynchronize(s)) atomic_store(&failed, 1);
+        if (spin_by(function, s, 1) || cu.cuStreamSynchronize(s)) atomic_store(&failed, 1);
     return nothing;
 }
 
