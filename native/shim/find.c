@@ -66,18 +66,38 @@ __asm__(
     ".symver torpor_dlsym_old, dlsym@GLIBC_2.2.5\n"
     ".symver torpor_dlsym_new, dlsym@@GLIBC_2.34\n");
 
+static const struct driver *_Atomic ready;
+static int is_interposer(const void *caller);
+
 /* A program that opens a library looks something up in it before it calls it: the first look that the shim gets at what it imports. */
 void *torpor_dlsym_in(void *handle, const char *name) {
     driver_bind_libraries();
     void *found = torpor_find_dlsym()(handle, name);
-    return found && !strncmp(name, "cu", 2) ? stand_in(found) : found;
+    if (!found || strncmp(name, "cu", 2) || is_interposer(__builtin_return_address(0))) return found;
+    return stand_in(found);
 }
 
-static const struct driver *_Atomic ready;
 
 #define DECLARE(name, like, ...) __typeof__(like) name;
 COPIES(DECLARE) OTHERS(DECLARE) ALLOCATIONS(DECLARE) POOLS(DECLARE) VIRTUAL(DECLARE)
 #undef DECLARE
+
+static const struct hook { const char *name; size_t real; void *wrapper; } hooks[] = {
+#define HOOK(name, like, ...) {#name, offsetof(struct driver, name), (void *)name},
+    HOOKS(HOOK)
+#undef HOOK
+};
+enum { HOOK_COUNT = sizeof hooks / sizeof hooks[0] };
+
+/* Other libraries that are preloaded and stand in for the driver, too, and come after this one. */
+enum { MOST_INTERPOSERS = 4 };
+
+/* The driver as it is called, which is through the next of them, and as it is found by those who go past them. */
+struct chain {
+    struct driver driver; /* first: that is what others know */
+    void *real[HOOK_COUNT];
+    const void *interposers[MOST_INTERPOSERS]; /* where each is loaded */
+};
 
 /* Whoever finds a wrapper in the global scope may call one that this driver has no function for. It takes any arguments, as
  * the caller is the one that clears them away. */
@@ -97,15 +117,51 @@ static void fill(struct driver *table, void *library) {
 #undef FIND
 }
 
+/* The C library's own, past a library that has one of its own, too. */
+static dlsym_function *libcs_dlsym(void) {
+    static const char *const places[][2] = {{"libc.so.6", "GLIBC_2.34"}, {"libc.so.6", "GLIBC_2.2.5"}, {"libdl.so.2", "GLIBC_2.2.5"}};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        void *library = dlopen(places[i][0], RTLD_LAZY | RTLD_NOLOAD), *found = library ? dlvsym(library, "dlsym", places[i][1]) : NULL;
+        if (library) dlclose(library);
+        if (found) return (dlsym_function *)found;
+    }
+    return torpor_find_dlsym();
+}
+
+static const void *loaded_at(const void *address) {
+    Dl_info info;
+    return dladdr(address, &info) ? info.dli_fbase : NULL;
+}
+
+static void note_interposer(struct chain *chain, const void *function) {
+    const void *at = loaded_at(function);
+    int i = 0;
+    while (i < MOST_INTERPOSERS - 1 && chain->interposers[i] && chain->interposers[i] != at) i++;
+    chain->interposers[i] = at;
+}
+
+/* The loader takes RTLD_NEXT for what comes after this library, by where the call returns to. */
+static void find_next(struct chain *chain, void *library) {
+    dlsym_function *find = libcs_dlsym();
+    for (size_t i = 0; i < HOOK_COUNT; i++) {
+        void **called = (void **)((char *)&chain->driver + hooks[i].real);
+        chain->real[i] = find(library, hooks[i].name);
+        void *next = chain->real[i] ? find(RTLD_NEXT, hooks[i].name) : NULL;
+        if (next && next != chain->real[i] && next != hooks[i].wrapper) *called = next;
+        if (chain->real[i] && *called != chain->real[i]) note_interposer(chain, *called);
+    }
+}
+
 /* Without a lock: the loader has one of its own, and who holds that may come here. */
 static const struct driver *find_driver(void) {
     const struct driver *nobody = NULL;
     void *library = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD); /* never closed, so that it stays loaded */
-    struct driver *table = library ? malloc(sizeof *table) : NULL;
-    if (!table) return NULL;
-    fill(table, library);
-    if (atomic_compare_exchange_strong(&ready, &nobody, table)) lifecycle_begin();
-    else free(table);
+    struct chain *chain = library ? calloc(1, sizeof *chain) : NULL;
+    if (!chain) return NULL;
+    fill(&chain->driver, library);
+    find_next(chain, library);
+    if (atomic_compare_exchange_strong(&ready, &nobody, &chain->driver)) lifecycle_begin();
+    else free(chain);
     return atomic_load(&ready);
 }
 
@@ -114,19 +170,21 @@ const struct driver *driver(void) {
     return known ? known : find_driver();
 }
 
-static const struct hook { const char *name; size_t real; void *wrapper; } hooks[] = {
-#define HOOK(name, like, ...) {#name, offsetof(struct driver, name), (void *)name},
-    HOOKS(HOOK)
-#undef HOOK
-};
-enum { HOOK_COUNT = sizeof hooks / sizeof hooks[0] };
-
 /* By the address that was found, not by the name that was asked for: the version that the program gets is the driver's choice. */
 void *stand_in(void *function) {
-    const struct driver *d = driver();
-    for (size_t i = 0; d && i < HOOK_COUNT; i++)
-        if (function == *(void *const *)((const char *)d + hooks[i].real)) return hooks[i].wrapper;
+    const struct chain *chain = (const struct chain *)driver();
+    for (size_t i = 0; chain && i < HOOK_COUNT; i++)
+        if (chain->real[i] && (function == chain->real[i] || function == *(void *const *)((const char *)&chain->driver + hooks[i].real))) return hooks[i].wrapper;
     return function;
+}
+
+/* It asks for what it is to call itself: the wrapper would call it again. */
+static int is_interposer(const void *caller) {
+    const struct chain *chain = (const struct chain *)atomic_load(&ready);
+    const void *at = chain && chain->interposers[0] ? loaded_at(caller) : NULL;
+    for (int i = 0; at && i < MOST_INTERPOSERS; i++)
+        if (chain->interposers[i] == at) return 1;
+    return 0;
 }
 
 /* What the global scope has for each hook, and for dlsym: there another preloaded library may come first. */
@@ -150,12 +208,20 @@ static void *choose_dlsym(const void *bound) {
 static void *choose(const char *name, const void *bound) {
     if (!strcmp(name, "dlsym")) return choose_dlsym(bound);
     if (name[0] != 'c' || name[1] != 'u' || name[2] < 'A' || name[2] > 'Z') return NULL;
-    const struct driver *d = atomic_load(&ready);
+    const struct chain *chain = (const struct chain *)atomic_load(&ready);
     for (size_t i = 0; i < HOOK_COUNT; i++) {
         if (strcmp(name, hooks[i].name)) continue;
         if (!bound) return firsts[i];
-        if (bound == *(void *const *)((const char *)d + hooks[i].real)) return hooks[i].wrapper;
+        if (bound == chain->real[i]) return hooks[i].wrapper;
     }
+    return NULL;
+}
+
+/* An address in it. */
+static const void *libcudas_own(const struct driver *d) {
+    const struct chain *chain = (const struct chain *)d;
+    for (size_t i = 0; i < HOOK_COUNT; i++)
+        if (chain->real[i]) return chain->real[i];
     return NULL;
 }
 
@@ -164,7 +230,7 @@ void driver_bind_libraries(void) {
     if (!imports_have_new() || (!atomic_load(&ready) && !imports_driver_is_loaded())) return;
     pthread_once(&once, find_firsts);
     const struct driver *d = preloaded ? driver() : NULL;
-    if (d) imports_rebind(choose, (const void *)d->cuInit);
+    if (d) imports_rebind(choose, libcudas_own(d));
 }
 
 EXPORT CUresult cuGetProcAddress(const char *symbol, void **pfn, int version, cuuint64_t flags) {
@@ -172,7 +238,7 @@ EXPORT CUresult cuGetProcAddress(const char *symbol, void **pfn, int version, cu
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     driver_bind_libraries();
     CUresult result = d->cuGetProcAddress(symbol, pfn, version, flags);
-    if (!result && pfn && *pfn) *pfn = stand_in(*pfn);
+    if (!result && pfn && *pfn && !is_interposer(__builtin_return_address(0))) *pfn = stand_in(*pfn);
     return result;
 }
 
@@ -181,6 +247,6 @@ EXPORT CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int version,
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     driver_bind_libraries();
     CUresult result = d->cuGetProcAddress_v2(symbol, pfn, version, flags, status);
-    if (!result && pfn && *pfn) *pfn = stand_in(*pfn);
+    if (!result && pfn && *pfn && !is_interposer(__builtin_return_address(0))) *pfn = stand_in(*pfn);
     return result;
 }
