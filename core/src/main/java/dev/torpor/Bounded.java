@@ -58,7 +58,7 @@ final class Bounded {
                 } catch (TimeoutException e) {
                     throw new Overdue();
                 } catch (ExecutionException e) {
-                    throw new IllegalStateException("the call of the driver failed in Java", e.getCause());
+                    throw new IllegalStateException("the call of the driver failed", e.getCause());
                 }
             }
         } finally {

@@ -266,7 +266,7 @@ public final class GpuGroup {
         }
         threads.forEach(GpuGroup::join);
         if (!thrown.isEmpty()) {
-            throw new IllegalStateException("a step of a group failed in Java", thrown.get(0));
+            throw new IllegalStateException("a step of a group failed", thrown.get(0));
         }
     }
 

@@ -2,6 +2,7 @@ package dev.torpor;
 
 import dev.torpor.ShimTrouble.Kind;
 import dev.torpor.tools.ProcFs;
+import dev.torpor.tools.TimeText;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -137,8 +138,8 @@ public final class ShimControl {
 
     private static Duration waiting(Duration timeout) {
         if (timeout.isNegative() || timeout.compareTo(LONGEST_WAIT) > 0) {
-            throw new IllegalArgumentException(
-                    "a timeout of " + timeout + " for parking is out of range: use 0 to " + LONGEST_WAIT);
+            throw new IllegalArgumentException("a timeout of " + TimeText.of(timeout)
+                    + " for parking is out of range: use 0 to " + TimeText.of(LONGEST_WAIT));
         }
         return timeout;
     }

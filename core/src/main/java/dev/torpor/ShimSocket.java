@@ -96,7 +96,7 @@ record ShimSocket(Path path, Path seen, long innerPid) {
         } catch (InvalidPathException e) {
             throw new ShimTrouble(
                     Kind.ABSENT,
-                    "the folder of its socket has a name that this Java cannot write: start it with LC_ALL=C.UTF-8");
+                    "the name of the directory of its socket does not fit the character set: set LC_ALL=C.UTF-8");
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.torpor;
 
+import dev.torpor.tools.TimeText;
 import java.time.Duration;
 
 /** What the driver and the library accept as a timeout. */
@@ -14,15 +15,15 @@ final class Timeouts {
         Duration limit = Duration.ofMillis(MAX_MILLIS);
         if (timeout.isNegative() || timeout.compareTo(limit) > 0) {
             throw new IllegalArgumentException(
-                    "a lock timeout of " + timeout + " is out of range: use 0 (for ever) to " + limit);
+                    "a lock timeout of " + TimeText.of(timeout) + " is out of range: use 0 (no limit) to 1193 h");
         }
         return (int) timeout.plusNanos(999_999).toMillis();
     }
 
     static Duration positive(Duration timeout) {
         if (timeout.isNegative() || timeout.isZero() || timeout.compareTo(MAX_STEP) > 0) {
-            throw new IllegalArgumentException(
-                    "a step timeout of " + timeout + " is out of range: use more than 0, up to " + MAX_STEP);
+            throw new IllegalArgumentException("a step timeout of " + TimeText.of(timeout)
+                    + " is out of range: use more than 0, up to " + TimeText.of(MAX_STEP));
         }
         return timeout;
     }

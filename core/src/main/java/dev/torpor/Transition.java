@@ -255,7 +255,7 @@ final class Transition implements AutoCloseable {
     }
 
     private TorporException untouched(Failure failure) {
-        String advice = plan.suspends() ? " Suspend.withoutParking leaves the shim aside." : "";
+        String advice = plan.suspends() ? " The driver alone, without parking, could suspend it." : "";
         String state = preflight.alive() ? " The process was not touched." : "";
         return new TorporException(failure.problem(), failure.sentence() + advice + state);
     }

@@ -62,7 +62,7 @@ class ParkingTest {
         assertThat(names(park.parts())).containsExactly("wait", "arena", "copy", "release");
         assertThat(down.toString())
                 .matches(
-                        "park \\S+ m?s \\(\\S+ GB/s\\), lock \\S+ ms, checkpoint \\S+ ms \\(\\S+ GB/s\\); checkpointed");
+                        "park \\S+ m?s \\(\\S+ GB/s\\), lock \\S+ ms, checkpoint \\S+ ms( \\(\\S+ GB/s\\))?; checkpointed");
         assertStands(ProcessState.CHECKPOINTED, "parked");
         assertThat(process.state()).isEqualTo(ProcessState.CHECKPOINTED);
         Report up = process.resume();
@@ -303,7 +303,7 @@ class ParkingTest {
         Duration limit = Duration.ofMillis(200);
         Problem problem = answer.equals(FakeShim.SILENCE) ? Problem.UNRESPONSIVE : Problem.SHIM;
         assertThat(failure(problem, () -> process.suspend(CHECKPOINT.stepTimeout(limit))))
-                .hasMessageContaining("Suspend.withoutParking")
+                .hasMessageContaining("without parking")
                 .hasMessageEndingWith("The process was not touched.");
         failure(problem, () -> process.suspend(PARK.stepTimeout(limit)));
         failure(problem, () -> process.resume(Resume.defaults().stepTimeout(limit)));

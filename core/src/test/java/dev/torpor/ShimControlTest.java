@@ -63,7 +63,7 @@ class ShimControlTest {
         for (Duration wrong : List.of(Duration.ofNanos(-1), Duration.ofHours(1).plusNanos(1))) {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> shim.park(wrong))
-                    .withMessageContaining("use 0 to PT1H");
+                    .withMessageContaining("use 0 to 1 h");
         }
         for (String wrong : List.of("arena", "/a\nunpark")) {
             assertThatIllegalArgumentException()
@@ -85,7 +85,7 @@ class ShimControlTest {
         "park, host-memory There is none., HOST_MEMORY, Free host memory",
         "park, arena The disk is full., ARENA, Name a folder",
         "park, driver cuMemCreate answered 999, DRIVER, 'driver, cuMemCreate answered 999.'",
-        "park, off TORPOR_PARK=0, NOT_SUPPORTED, TORPOR_PARK=1",
+        "park, off TORPOR_PARK=0, NOT_SUPPORTED, be started with parking allowed",
         "park, argument Not like that., SHIM, Restart the process",
         "prepare, unknown No such command., SHIM, Restart the process",
         "status, permission Not you., NO_PERMISSION, Run as the user",
@@ -95,7 +95,7 @@ class ShimControlTest {
         fake.refuse(command, error);
         assertThat(failure(problem, () -> call(command)))
                 .hasMessageStartingWith(
-                        command + "(pid " + ProcessHandle.current().pid() + ") failed: the shim answers ")
+                        command + "(pid " + ProcessHandle.current().pid() + ") failed: ")
                 .hasMessageContaining(words);
     }
 

@@ -30,7 +30,7 @@ final class CriuLog {
     private static final List<Map.Entry<String, String>> ADVICE = List.of(
             Map.entry(
                     "hsperfdata",
-                    "Start the JVM with -XX:+PerfDisableSharedMem: every other JVM deletes this file of one that is gone."),
+                    "Start that Java program with -XX:+PerfDisableSharedMem: every other Java program deletes this file of one that has ended."),
             Map.entry("Connected TCP socket", "Ask for --tcp-established, in the dump and in the restore."),
             Map.entry(
                     "Can't get 1:16 opt",
@@ -55,15 +55,15 @@ final class CriuLog {
             Map.entry(
                     "link-remap",
                     "It has a file whose name is gone while other links of it are left, as a POSIX semaphore is: ask for CRIU's"
-                            + " --link-remap (--criu-option=--link-remap)."),
+                            + " option --link-remap."),
             Map.entry(
                     "link_remap.",
                     "The link that CRIU made at the dump is there for one restore at most: restore a snapshot of Torpor, which"
                             + " makes it again."),
             Map.entry(
                     "Can't dump ghost file",
-                    "A deleted file that it has open is too large: ask for a higher --ghost-limit"
-                            + " (--criu-option=--ghost-limit=BYTES)."),
+                    "A deleted file that it has open is too large: give CRIU a higher"
+                            + " --ghost-limit."),
             Map.entry(
                     "io_uring",
                     "CRIU cannot dump io_uring: start it without, or close its rings before the dump (a Node.js program has"

@@ -20,7 +20,7 @@ final class CriuTrouble extends Exception {
     private static String late(Path log, Duration limit, boolean breakpoints) {
         return " within " + limit.toMillis() / 1000.0 + " s, and was killed: give it more time"
                 + (breakpoints
-                        ? ", or let Criu.breakpoints(false) tell it that hardware breakpoints do not work here, without which it hangs."
+                        ? ", or set the variable CRIU_FAULT to 130 if hardware breakpoints do not work here, which makes CRIU hang."
                         : ".")
                 + where(log);
     }

@@ -4,6 +4,7 @@ import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import dev.torpor.tools.Command.Ended;
 import dev.torpor.tools.IoReason;
+import dev.torpor.tools.TimeText;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -231,7 +232,7 @@ public final class Mps {
 
     private static Duration notNegative(Duration time) {
         if (time.isNegative()) {
-            throw new IllegalArgumentException("a time of " + time + " is negative");
+            throw new IllegalArgumentException("a time of " + TimeText.of(time) + " is negative");
         }
         return time;
     }
@@ -278,8 +279,8 @@ public final class Mps {
         String whom = alive.isEmpty()
                 ? "None of its clients is known: " + ControlLog.end(log)
                 : "It takes no new clients and waits for process " + String.join(", ", alive)
-                        + ": end what is left of them, or let it end its servers after a time"
-                        + " (`torpor mps stop --force 10s`)";
+                        + ": end what is left of them, or stop it by force, which ends its servers and"
+                        + " their clients";
         return "The MPS control daemon " + pid + " at " + pipe + " has not ended within " + limit.toMillis() + " ms. "
                 + whom + ".";
     }

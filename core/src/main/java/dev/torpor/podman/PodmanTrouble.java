@@ -20,7 +20,7 @@ final class PodmanTrouble {
     private static final List<Map.Entry<String, String>> ADVICE = List.of(
             Map.entry(
                     "does not support checkpoint/restore",
-                    "Make the container with a runtime that does, with --runtime runc for example."),
+                    "Create the container with a runtime that does, for example runc (podman --runtime runc)."),
             Map.entry(
                     "a complete checkpoint for this container cannot be found", "Checkpoint it before it is restored."),
             Map.entry("requires root", "Run this as root."));

@@ -81,7 +81,7 @@ final class Checksums implements AutoCloseable {
             if (e.getCause() instanceof IOException failed) {
                 throw failed;
             }
-            throw new IllegalStateException("a checksum failed in Java", e.getCause());
+            throw new IllegalStateException("a checksum failed", e.getCause());
         } finally {
             if (interrupted) {
                 Thread.currentThread().interrupt();

@@ -85,7 +85,7 @@ final class Fitting {
             if (device == null) {
                 throw unfit(
                         "GPU " + target + " (" + gpu.name() + ") is not on this host",
-                        "map it onto another of the same model with Load.onto, or --device-map");
+                        "map it onto another of the same model with a device map");
             }
             if (!device.name().equals(gpu.name())) {
                 throw unfit(

@@ -143,7 +143,7 @@ record Folder(Path path) {
         } catch (IOException e) {
             throw new TorporException(
                     Problem.SNAPSHOT,
-                    "The folder " + links() + " cannot be made (" + e + "): make room, or name another.");
+                    "The folder " + links() + " cannot be made (" + IoReason.of(e) + "): make room, or name another.");
         }
     }
 

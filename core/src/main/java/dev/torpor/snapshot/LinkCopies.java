@@ -1,5 +1,6 @@
 package dev.torpor.snapshot;
 
+import dev.torpor.tools.IoReason;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import java.io.IOException;
@@ -63,7 +64,7 @@ final class LinkCopies {
                 remove();
                 throw new TorporException(
                         Problem.SNAPSHOT,
-                        place + ", which CRIU needs for the load, cannot be made (" + e + "). Nothing was started.");
+                        place + ", which CRIU needs for the load, cannot be made (" + IoReason.of(e) + "). Nothing was started.");
             }
         }
         return notes;

@@ -1,5 +1,6 @@
 package dev.torpor.snapshot;
 
+import dev.torpor.tools.IoReason;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
@@ -144,7 +145,7 @@ record RemappedLinks(Set<Path> directories, Set<Path> others) {
                 throw new TorporException(
                         Problem.SNAPSHOT,
                         "The file " + link
-                                + ", which CRIU has made for one whose name is gone, cannot be kept for a load (" + e
+                                + ", which CRIU has made for one whose name is gone, cannot be kept for a load (" + IoReason.of(e)
                                 + "): save again.");
             }
         }

@@ -55,7 +55,7 @@ public final class Save {
     public Save criu(CriuDump options) {
         if (options.leavesRunning()) {
             throw new IllegalArgumentException(
-                    "a CRIU that leaves the processes running leaves them asleep: use Save.leaveRunning()");
+                    "a CRIU that leaves the processes running leaves them suspended: let the save leave them running instead");
         }
         return new Save(options, criu, lockTimeout, parking, leavesRunning, checksums, durable);
     }

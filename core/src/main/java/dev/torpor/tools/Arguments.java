@@ -20,8 +20,8 @@ public record Arguments(List<String> words, Duration limit) {
     public Arguments {
         words = List.copyOf(words);
         if (limit.isNegative() || limit.isZero() || limit.compareTo(LONGEST) > 0) {
-            throw new IllegalArgumentException(
-                    "a limit of " + limit + " is out of range: use more than 0, up to " + LONGEST);
+            throw new IllegalArgumentException("a limit of " + TimeText.of(limit)
+                    + " is out of range: use more than 0, up to " + TimeText.of(LONGEST));
         }
     }
 

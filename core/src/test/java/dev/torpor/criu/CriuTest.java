@@ -150,8 +150,8 @@ class CriuTest {
         assertThat(e)
                 .hasMessage("CRIU could not dump process " + target.pid()
                         + " within 1.5 s, and was killed: give it more time,"
-                        + " or let Criu.breakpoints(false) tell it that hardware breakpoints do not work here, without"
-                        + " which it hangs. Process " + target.pid() + " is still there.");
+                        + " or set the variable CRIU_FAULT to 130 if hardware breakpoints do not work here, which makes CRIU"
+                        + " hang. Process " + target.pid() + " is still there.");
         long child = Long.parseLong(Files.readString(images.resolve("child")).strip());
         await().until(() -> ProcessHandle.of(child).isEmpty());
     }

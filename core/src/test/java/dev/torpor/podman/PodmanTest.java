@@ -102,7 +102,7 @@ class PodmanTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "Error: runtime crun does not support checkpoint/restore: no | with --runtime runc for example.",
+                "Error: runtime crun does not support checkpoint/restore: no | for example runc (podman --runtime runc).",
                 "Error: a complete checkpoint for this container cannot be found, cannot restore: stat /x | Checkpoint it before",
                 "Error: checkpointing a container requires root | Run this as root.",
                 "something | podman could not restore x: something.",
@@ -204,7 +204,7 @@ class PodmanTest {
         PodmanCommand command = command("echo '" + answer + "'");
 
         assertThat(Failures.failure(Problem.TOOL, () -> Container.of(command, "x")))
-                .hasMessageStartingWith("podman could not inspect container x: its answer makes no sense");
+                .hasMessageStartingWith("podman could not inspect container x: its answer is not that of `podman container inspect`");
     }
 
     @Test

@@ -24,6 +24,17 @@ final class Parts {
             this.label = label;
         }
 
+        /** As JSON has it. */
+        String jsonKey() {
+            return switch (this) {
+                case PROCESS -> "process";
+                case CONTEXT -> "context";
+                case DEVICE_MEMORY -> "deviceMemory";
+                case UNDIVIDED -> "contextAndDeviceMemory";
+                case REST -> "rest";
+            };
+        }
+
         /** For a style sheet. */
         String key() {
             return key;

@@ -4,6 +4,7 @@ import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
+import dev.torpor.examples.cli.Json;
 import dev.torpor.examples.cli.Table;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -139,7 +140,7 @@ public record Protocol(List<Findings> findings, int rounds, int warmUps, Map<Str
         json.addProperty("rounds", rounds);
         json.addProperty("warmUps", warmUps);
         JsonObject facts = new JsonObject();
-        host.forEach(facts::addProperty);
+        host.forEach((name, value) -> facts.addProperty(Json.identifier(name), value));
         json.add("host", facts);
         JsonArray levels = new JsonArray();
         findings.forEach(found -> levels.add(of(found)));
@@ -170,7 +171,7 @@ public record Protocol(List<Findings> findings, int rounds, int warmUps, Map<Str
             json.addProperty("verdict", found.verdict(outcome).toString());
         }
         JsonObject parts = new JsonObject();
-        Parts.of(found, outcome).forEach((part, seconds) -> parts.addProperty(part.toString(), seconds));
+        Parts.of(found, outcome).forEach((part, seconds) -> parts.addProperty(part.jsonKey(), seconds));
         json.add("parts", parts);
         JsonArray rounds = new JsonArray();
         outcome.rounds().forEach(round -> rounds.add(of(round)));

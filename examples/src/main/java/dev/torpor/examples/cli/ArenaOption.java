@@ -11,9 +11,9 @@ import picocli.CommandLine.ParameterException;
 final class ArenaOption {
     @Option(
             names = "--arena",
-            paramLabel = "FOLDER",
+            paramLabel = "DIR",
             description =
-                    "Park into files in this folder, which is there, in place of anonymous memory: an absolute path as the process sees it, on tmpfs or a disk. The resume removes them.")
+                    "Park into files in this existing directory instead of anonymous memory. An absolute path as the process sees it, on tmpfs or a disk. The resume removes the files.")
     private @Nullable Path folder;
 
     Suspend on(Suspend options, CommandLine line) {

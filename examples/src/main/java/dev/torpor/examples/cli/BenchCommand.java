@@ -11,6 +11,7 @@ import dev.torpor.examples.bench.Protocol;
 import dev.torpor.examples.bench.TargetProgram;
 import dev.torpor.examples.bench.Variant;
 import dev.torpor.examples.bench.Workload;
+import dev.torpor.tools.IoReason;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,9 +34,9 @@ import picocli.CommandLine.TypeConversionException;
 @Command(
         name = "bench",
         description = {
-            "Suspends and wakes a process in several ways by turns, and tells how fast each is, beside the first one: the driver alone, a"
-                    + " keeper, MPS, huge pages, parking, and all that helps together.",
-            "The process is torpor-target, or a command behind --, or at level podman a container, as for podman run, behind --."
+            "Suspends and resumes a process in several ways alternately and compares their speed with the first one: the driver alone, a"
+                    + " keeper, MPS, huge pages, parking, and all of these together.",
+            "The process is torpor-target, or the command after --, or at level podman a container: what follows podman run, after --."
         })
 final class BenchCommand extends DriverCommand {
     private static final long GPU_BYTES = 8896L << 20;
@@ -48,9 +49,9 @@ final class BenchCommand extends DriverCommand {
             defaultValue = "checkpoint",
             converter = DepthConverter.class,
             description = {
-                "checkpoint: suspend and resume. snapshot: to disk and back, by CRIU; snapshot-cold: the same, with nothing of it",
-                "in the page cache. podman: a container to disk and back.",
-                "Several with commas. Default: ${DEFAULT-VALUE}."
+                "checkpoint: suspend and resume. snapshot: to disk and back, by CRIU; snapshot-cold: the same, with an empty page",
+                "cache. podman: a container to disk and back.",
+                "Separate several by commas. Default: ${DEFAULT-VALUE}."
             })
     private List<Depth> depths = List.of();
 
@@ -60,22 +61,22 @@ final class BenchCommand extends DriverCommand {
             split = ",",
             converter = VariantConverter.class,
             description =
-                    "Which, with commas, of alone, keeper, mps-first, mps-warm, huge, parked, together; the first is what the"
-                            + " others are compared with. Default: all.")
+                    "What to compare, separated by commas: alone, keeper, mps-first, mps-warm, huge, parked, together. The first is"
+                            + " the baseline. Default: all.")
     private List<Variant> variants = List.of(Variant.values());
 
     @Option(
             names = "--rounds",
             paramLabel = "N",
             defaultValue = "3",
-            description = "How often each. Default: ${DEFAULT-VALUE}.")
+            description = "Number of rounds of each variant. Default: ${DEFAULT-VALUE}.")
     private int rounds;
 
     @Option(
             names = "--warm-ups",
             paramLabel = "N",
             defaultValue = "1",
-            description = "How often the process of a round is suspended and woken before the time that counts."
+            description = "How often the process of a round is suspended and resumed before it is measured."
                     + " Default: ${DEFAULT-VALUE}.")
     private int warmUps;
 
@@ -96,14 +97,15 @@ final class BenchCommand extends DriverCommand {
             names = "--ready",
             paramLabel = "REGEX",
             converter = PatternConverter.class,
-            description = "The command is ready when this is found in a line of its output, the container in its log.")
+            description = "The command or container is ready when a line of its output or log matches.")
     private @Nullable Pattern ready;
 
     @Option(
             names = "--check",
             paramLabel = "COMMAND",
-            description = "Run by sh after each wake-up, and must end with 0: then the first verified word is there."
-                    + " TORPOR_BENCH_ID is the process id or the container's name.")
+            description =
+                    "A shell command, run after each resume, that exits with 0 when the process answers correctly."
+                            + " TORPOR_BENCH_ID holds the process id or the container's name.")
     private @Nullable String check;
 
     @Option(
@@ -111,22 +113,28 @@ final class BenchCommand extends DriverCommand {
             paramLabel = "TIME",
             converter = Durations.Any.class,
             defaultValue = "10m",
-            description = "How long a start, or a check, may take. Default: ${DEFAULT-VALUE}.")
+            description = "How long a start or a check may take. Default: ${DEFAULT-VALUE}.")
     private Duration startLimit = Duration.ofMinutes(10);
 
-    @Option(names = "--runtime", paramLabel = "NAME", description = "podman's OCI runtime, like runc.")
+    @Option(
+            names = "--runtime",
+            paramLabel = "NAME",
+            description = "The OCI runtime that podman uses, for example runc.")
     private @Nullable String runtime;
 
     @Option(
             names = "--images",
             paramLabel = "DIR",
-            description = "Where snapshots are while they are needed. Default: the folder for temporary files.")
+            description = "Where snapshots are kept during the measurement. Default: the temporary directory.")
     private Path images = Path.of(System.getProperty("java.io.tmpdir"));
 
-    @Option(names = "--out", paramLabel = "DIR", description = "Write bench.json, bench.md and bench.html, too.")
+    @Option(
+            names = "--out",
+            paramLabel = "DIR",
+            description = "Also write bench.json, bench.md and bench.html into this directory.")
     private @Nullable Path out;
 
-    @Parameters(paramLabel = "COMMAND", arity = "0..*", description = "What to suspend, behind --.")
+    @Parameters(paramLabel = "COMMAND", arity = "0..*", description = "What to suspend, after --.")
     private List<String> command = List.of();
 
     private ExitCode exit = ExitCode.OK;
@@ -136,7 +144,7 @@ final class BenchCommand extends DriverCommand {
         checkOptions();
         makeFolder();
         if (!Files.isDirectory(images)) {
-            throw new ParameterException(line(), "--images " + images + " is no folder");
+            throw new ParameterException(line(), "--images " + images + " is not a directory");
         }
         Map<String, String> environment = Map.of("TORPOR_LIBCUDA", cuda.library());
         Optional<Path> program = target == null ? TargetProgram.find() : Optional.of(target);
@@ -148,17 +156,18 @@ final class BenchCommand extends DriverCommand {
 
     private void checkOptions() {
         if (rounds < 1 || warmUps < 0) {
-            throw new ParameterException(line(), "--rounds is 1 or more, and --warm-ups is 0 or more");
+            throw new ParameterException(line(), "--rounds must be 1 or more, and --warm-ups 0 or more");
         }
         if (!command.isEmpty() && ready == null) {
-            throw new ParameterException(line(), "--ready must tell by which line of its output the command is ready");
+            throw new ParameterException(
+                    line(), "--ready is missing: it says by which line of its output the command is ready");
         }
         if (command.isEmpty() && (ready != null || check != null)) {
-            throw new ParameterException(line(), "--ready and --check are for a command, which has to be behind --");
+            throw new ParameterException(line(), "--ready and --check need a command after --");
         }
         if (!command.isEmpty() && depths.contains(Depth.PODMAN) && depths.size() > 1) {
             throw new ParameterException(
-                    line(), "what is behind -- is a container at level podman and a command elsewhere: use one level");
+                    line(), "after -- comes a container at level podman and a command at other levels: use one level");
         }
     }
 
@@ -169,7 +178,8 @@ final class BenchCommand extends DriverCommand {
                 Files.createDirectories(out);
             }
         } catch (IOException e) {
-            throw new ParameterException(line(), "--out " + out + " is no folder and cannot be made: " + e, e);
+            throw new ParameterException(
+                    line(), "--out " + out + " is not a directory and cannot be made: " + IoReason.of(e), e);
         }
     }
 
@@ -246,7 +256,7 @@ final class BenchCommand extends DriverCommand {
             try {
                 return Pattern.compile(text);
             } catch (PatternSyntaxException e) {
-                throw new TypeConversionException("'" + text + "' is no regular expression: " + e.getDescription());
+                throw new TypeConversionException("'" + text + "' is not a regular expression: " + e.getDescription());
             }
         }
     }

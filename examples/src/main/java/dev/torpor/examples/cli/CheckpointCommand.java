@@ -9,7 +9,9 @@ import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-@Command(name = "checkpoint", description = "One step: moves the device memory of locked processes to the host.")
+@Command(
+        name = "checkpoint",
+        description = "One step of the driver: moves the device memory of locked processes to the host.")
 final class CheckpointCommand extends TransitionCommand {
     @Mixin
     private final StepTimeout stepTimeout = new StepTimeout();

@@ -13,6 +13,6 @@ abstract class CommandGroup implements Callable<Integer> {
 
     @Override
     public final Integer call() {
-        throw new ParameterException(spec.commandLine(), "Missing command behind " + spec.name());
+        throw new ParameterException(spec.commandLine(), "Missing command after `" + spec.qualifiedName() + "`");
     }
 }

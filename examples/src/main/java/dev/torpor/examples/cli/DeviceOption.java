@@ -8,7 +8,7 @@ final class DeviceOption {
             names = "--device",
             paramLabel = "N",
             defaultValue = "0",
-            description = "Ordinal of the GPU. Default: ${DEFAULT-VALUE}.")
+            description = "Ordinal of the GPU, as in `torpor devices`. Default: ${DEFAULT-VALUE}.")
     private int ordinal;
 
     int ordinal() {

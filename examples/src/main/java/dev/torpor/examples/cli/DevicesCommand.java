@@ -8,7 +8,7 @@ import dev.torpor.examples.Sizes;
 import java.util.Optional;
 import picocli.CommandLine.Command;
 
-@Command(name = "devices", description = "Lists the GPUs that the driver shows.")
+@Command(name = "devices", description = "Lists the GPUs.")
 final class DevicesCommand extends DriverCommand {
     @Override
     ExitCode run(Cuda cuda) {

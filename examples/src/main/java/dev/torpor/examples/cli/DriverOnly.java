@@ -8,7 +8,7 @@ final class DriverOnly {
     @Option(
             names = "--driver-only",
             description =
-                    "Leave the shim aside, also where a process carries it: the driver does it all, at its own speed.")
+                    "Do not park: the driver moves all device memory itself, at its own speed, even if the process runs with the shim.")
     private boolean on;
 
     Suspend on(Suspend options) {

@@ -47,6 +47,20 @@ final class Durations {
         }
     }
 
+    /** One that the shim takes for its buffers. */
+    static final class Idle implements ITypeConverter<Duration> {
+        private static final Duration LONGEST = Duration.ofHours(1);
+
+        @Override
+        public Duration convert(String text) {
+            Duration idle = new Any().convert(text);
+            if (idle.compareTo(LONGEST) > 0) {
+                throw new TypeConversionException("'" + text + "' is out of range: use 0 (never) to 1h");
+            }
+            return idle;
+        }
+    }
+
     /** One that the driver takes as a lock timeout. */
     static final class Lock implements ITypeConverter<Duration> {
         @Override

@@ -3,7 +3,10 @@ package dev.torpor.examples.cli;
 import com.google.gson.JsonObject;
 import dev.torpor.TorporException;
 import dev.torpor.examples.cli.RunCommand.NotStarted;
+import dev.torpor.tools.IoReason;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.FileSystemException;
 import java.util.Arrays;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
@@ -80,8 +83,16 @@ final class Failures implements IParameterExceptionHandler, IExecutionExceptionH
     }
 
     private static String message(Exception failure) {
-        return failure instanceof TorporException || failure instanceof NotStarted
-                ? String.valueOf(failure.getMessage())
-                : "This should not have happened: " + failure + "; --trace shows where, please report it.";
+        if (failure instanceof TorporException || failure instanceof NotStarted) {
+            return String.valueOf(failure.getMessage());
+        }
+        return (failure instanceof IOException known
+                        ? "Reading or writing a file failed: " + file(known) + IoReason.of(known) + "."
+                        : "An error in torpor itself: " + failure.getMessage() + ".")
+                + " Run it again with --trace and report what that shows.";
+    }
+
+    private static String file(IOException failure) {
+        return failure instanceof FileSystemException known && known.getFile() != null ? known.getFile() + ": " : "";
     }
 }

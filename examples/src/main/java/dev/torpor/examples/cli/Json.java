@@ -2,6 +2,7 @@ package dev.torpor.examples.cli;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
+import dev.torpor.GpuUuid;
 import dev.torpor.Phase;
 import dev.torpor.ProcessInfo;
 import dev.torpor.ProcessState;
@@ -17,21 +18,34 @@ import dev.torpor.podman.PodmanReport;
 import dev.torpor.snapshot.SnapshotReport;
 import java.math.BigDecimal;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.regex.Pattern;
 
 /** The library's records as JSON: durations in milliseconds, sizes in bytes, and what is not known left out. */
 public final class Json {
     private static final Pattern NUMBER = Pattern.compile("(0|[1-9]\\d*)(\\.\\d+)?");
+    private static final Pattern IN_BRACKETS = Pattern.compile("\\([^)]*\\)");
+    private static final Pattern NEXT_WORD = Pattern.compile("[^A-Za-z0-9]+([A-Za-z0-9])");
+
+    private static final String SPEED = "_gbps";
 
     private Json() {}
 
     /** A transition. */
     public static JsonObject of(Report report) {
+        return of(report, report.operation());
+    }
+
+    /** A transition by the name of the command that asked for it. */
+    static JsonObject of(Report report, String operation) {
         JsonObject json = new JsonObject();
-        json.addProperty("operation", report.operation());
         json.addProperty("pid", report.pid());
+        json.addProperty("operation", operation);
         json.addProperty("start", report.start().toString());
         json.addProperty("state", report.end().toString());
         json.addProperty("totalMs", millis(report.total()));
@@ -48,7 +62,7 @@ public final class Json {
     }
 
     static JsonObject of(PodmanReport.Checkpoint report) {
-        JsonObject json = podman(report.id(), report.podman(), report.runtime(), report.total());
+        JsonObject json = podman("checkpoint", report.id(), report.podman(), report.runtime(), report.total());
         CriuStatistics.Dump criu = report.criu();
         json.add("suspended", ofReports(report.suspended()));
         json.add("resumed", ofReports(report.resumed()));
@@ -60,15 +74,16 @@ public final class Json {
     }
 
     static JsonObject of(PodmanReport.Restore report) {
-        JsonObject json = podman(report.id(), report.podman(), report.runtime(), report.total());
+        JsonObject json = podman("restore", report.id(), report.podman(), report.runtime(), report.total());
         json.add("resumed", ofReports(report.resumed()));
         json.addProperty("restoreMs", millis(report.criu().restore()));
         json.addProperty("pagesRestored", report.criu().pagesRestored());
         return json;
     }
 
-    private static JsonObject podman(String id, Duration podman, Duration runtime, Duration total) {
+    private static JsonObject podman(String operation, String id, Duration podman, Duration runtime, Duration total) {
         JsonObject json = new JsonObject();
+        json.addProperty("operation", operation);
         json.addProperty("container", id);
         json.addProperty("totalMs", millis(total));
         json.addProperty("podmanMs", millis(podman));
@@ -117,12 +132,18 @@ public final class Json {
         json.addProperty("command", process.command());
         json.addProperty("deviceBytes", process.deviceBytes());
         JsonObject devices = new JsonObject();
-        process.deviceMemory().forEach((device, bytes) -> devices.addProperty(device.toString(), bytes));
+        new TreeMap<>(byName(process.deviceMemory())).forEach(devices::addProperty);
         json.add("deviceMemory", devices);
         if (!process.note().isEmpty()) {
             json.addProperty("note", process.note());
         }
         return json;
+    }
+
+    private static Map<String, Long> byName(Map<GpuUuid, Long> memory) {
+        Map<String, Long> named = new HashMap<>();
+        memory.forEach((device, bytes) -> named.put(device.toString(), bytes));
+        return named;
     }
 
     /** The version of the shim that a process carries; empty also where that cannot be told. */
@@ -187,31 +208,51 @@ public final class Json {
 
     static JsonObject of(Phase phase) {
         JsonObject json = new JsonObject();
-        json.addProperty("name", phase.name());
+        json.addProperty("name", identifier(phase.name()));
         json.addProperty("ms", millis(phase.duration()));
         phase.bytes().ifPresent(bytes -> json.addProperty("bytes", bytes));
-        phase.gigabytesPerSecond().ifPresent(speed -> json.addProperty("gbps", speed));
+        phase.gigabytesPerSecond().ifPresent(speed -> json.addProperty("gigabytesPerSecond", speed));
         if (!phase.parts().isEmpty()) {
             json.add("parts", of(phase.parts()));
         }
         return json;
     }
 
-    /** What the shim has counted, by its own names; numbers where it gives numbers. */
+    /** A name of several words as one, like {@code toDevice} for {@code to_device}; what is in brackets is left out. */
+    public static String identifier(String name) {
+        String words = IN_BRACKETS.matcher(name).replaceAll("").strip();
+        String joined =
+                NEXT_WORD.matcher(words).replaceAll(next -> next.group(1).toUpperCase(Locale.ROOT));
+        return joined.equals(joined.toUpperCase(Locale.ROOT))
+                ? joined.toLowerCase(Locale.ROOT)
+                : joined.substring(0, 1).toLowerCase(Locale.ROOT) + joined.substring(1);
+    }
+
+    /** What the shim has counted; numbers where it gives numbers. A speed of nothing is left out. */
     static JsonObject of(long pid, ShimStatistics statistics) {
-        JsonObject json = new JsonObject();
-        json.addProperty("pid", pid);
+        JsonObject counted = new JsonObject();
         statistics.values().forEach((name, value) -> {
-            if (NUMBER.matcher(value).matches()) {
-                json.addProperty(name, new BigDecimal(value));
-            } else {
-                json.addProperty(name, value);
+            if (!name.endsWith(SPEED)) {
+                add(counted, identifier(name), value);
+            } else if (NUMBER.matcher(value).matches() && new BigDecimal(value).signum() > 0) {
+                add(counted, identifier(name.replace(SPEED, "_gigabytes_per_second")), value);
             }
         });
+        JsonObject json = new JsonObject();
+        json.addProperty("pid", pid);
+        json.add("statistics", counted);
         return json;
     }
 
-    private static double millis(Duration duration) {
+    private static void add(JsonObject json, String name, String value) {
+        if (NUMBER.matcher(value).matches()) {
+            json.addProperty(name, new BigDecimal(value));
+        } else {
+            json.addProperty(name, value);
+        }
+    }
+
+    static double millis(Duration duration) {
         return duration.toNanos() / 1e6;
     }
 }

@@ -20,8 +20,9 @@ final class KeepCommand extends DriverCommand {
     @Override
     ExitCode run(Cuda cuda) {
         try (Keeper keeper = cuda.keep(device.ordinal())) {
-            JsonObject json = Json.of(keeper.report());
+            JsonObject json = new JsonObject();
             json.addProperty("ready", true);
+            Json.of(keeper.report()).entrySet().forEach(entry -> json.add(entry.getKey(), entry.getValue()));
             print("READY " + keeper.report(), json);
             new CountDownLatch(1).await();
         } catch (InterruptedException e) {

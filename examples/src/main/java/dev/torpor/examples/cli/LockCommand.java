@@ -7,7 +7,9 @@ import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-@Command(name = "lock", description = "One step: waits for submitted work, then holds calls back.")
+@Command(
+        name = "lock",
+        description = "One step of the driver: waits for submitted work, then blocks further CUDA calls.")
 final class LockCommand extends TransitionCommand {
     @Mixin
     private final LockTimeout lockTimeout = new LockTimeout();

@@ -11,8 +11,7 @@ final class LockTimeout {
             paramLabel = "TIME",
             defaultValue = "10s",
             converter = Durations.Lock.class,
-            description =
-                    "How long to wait for work that is on the GPU already; 0: for ever. Default: ${DEFAULT-VALUE}.")
+            description = "How long to wait for submitted GPU work; 0 waits without limit. Default: ${DEFAULT-VALUE}.")
     private Duration timeout = Duration.ofSeconds(10);
 
     Duration value() {

@@ -11,7 +11,7 @@ final class MapOption {
             names = "--device-map",
             paramLabel = "OLD=NEW[,OLD=NEW]",
             description =
-                    "Restore what was on GPU OLD onto GPU NEW; each a UUID or an ordinal, as `torpor devices` lists them.")
+                    "Restore memory of GPU OLD onto GPU NEW. Each is a UUID or an ordinal from `torpor devices`; name every GPU of the process.")
     private @Nullable String pairs;
 
     DeviceMap on(Cuda cuda) {

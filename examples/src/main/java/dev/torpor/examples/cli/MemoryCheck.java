@@ -8,7 +8,8 @@ import picocli.CommandLine.Option;
 final class MemoryCheck {
     @Option(
             names = "--no-memory-check",
-            description = "Begin even if memory seems too small. A restore that runs out of device memory is final.")
+            description =
+                    "Do not check for free memory first. A restore that runs out of device memory cannot be repeated.")
     private boolean off;
 
     Suspend on(Suspend options) {

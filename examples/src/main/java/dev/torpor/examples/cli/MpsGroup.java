@@ -6,8 +6,8 @@ import picocli.CommandLine.Command;
 @Command(
         name = "mps",
         description =
-                "Tells of, starts and stops a control daemon of NVIDIA's Multi-Process Service, whose clients cannot be"
-                        + " suspended. Needs no driver.")
+                "Shows, starts and stops the control daemon of NVIDIA's Multi-Process Service (MPS). MPS clients cannot be"
+                        + " suspended. Does not use the driver.")
 final class MpsGroup extends CommandGroup {
     static CommandLine line() {
         CommandLine line = new CommandLine(new MpsGroup());

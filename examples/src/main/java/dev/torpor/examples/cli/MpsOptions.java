@@ -9,21 +9,20 @@ import picocli.CommandLine.Option;
 final class MpsOptions {
     @Option(
             names = "--pipe",
-            paramLabel = "FOLDER",
-            description = "The folder of its pipes. Default: CUDA_MPS_PIPE_DIRECTORY, or /tmp/nvidia-mps.")
+            paramLabel = "DIR",
+            description = "The directory of its pipes. Default: CUDA_MPS_PIPE_DIRECTORY, or /tmp/nvidia-mps.")
     private @Nullable Path pipe;
 
     @Option(
             names = "--log",
-            paramLabel = "FOLDER",
-            description = "The folder of its logs. Default: CUDA_MPS_LOG_DIRECTORY, or /var/log/nvidia-mps.")
+            paramLabel = "DIR",
+            description = "The directory of its logs. Default: CUDA_MPS_LOG_DIRECTORY, or /var/log/nvidia-mps.")
     private @Nullable Path log;
 
     @Option(
             names = "--program",
             paramLabel = "FILE",
-            description =
-                    "The nvidia-cuda-mps-control to run. Default: the one in PATH, or else in /usr/local/nvidia/bin.")
+            description = "The nvidia-cuda-mps-control to run. Default: from PATH, or else /usr/local/nvidia/bin.")
     private @Nullable Path program;
 
     Mps mps() {

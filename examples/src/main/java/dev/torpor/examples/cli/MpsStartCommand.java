@@ -10,8 +10,8 @@ import picocli.CommandLine.Mixin;
 @Command(
         name = "start",
         description =
-                "Starts the daemon, and prints what makes a process its client. Folders that are missing are made for this"
-                        + " user alone.")
+                "Starts the daemon and prints the environment variables that make a process its client. Creates missing"
+                        + " directories for this user only.")
 final class MpsStartCommand extends TorporCommand {
     @Mixin
     private final MpsOptions options = new MpsOptions();

@@ -15,7 +15,7 @@ import picocli.CommandLine.Mixin;
 @Command(
         name = "status",
         description =
-                "Tells whether the daemon is there (running, absent, stale or unreachable), and its servers and clients.")
+                "Shows whether the daemon is running, absent, stale or unreachable, and lists its servers and clients.")
 final class MpsStatusCommand extends TorporCommand {
     @Mixin
     private final MpsOptions options = new MpsOptions();

@@ -8,7 +8,9 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-@Command(name = "stop", description = "Quits the daemon, and waits until it is gone; it waits for its clients.")
+@Command(
+        name = "stop",
+        description = "Stops the daemon and waits until it has ended. The daemon waits for its clients.")
 final class MpsStopCommand extends TorporCommand {
     @Mixin
     private final MpsOptions options = new MpsOptions();
@@ -17,7 +19,8 @@ final class MpsStopCommand extends TorporCommand {
             names = "--timeout",
             paramLabel = "TIME",
             converter = Durations.Any.class,
-            description = "How long to wait, with --force from then on. Default: ${DEFAULT-VALUE}.",
+            description =
+                    "How long to wait for the end; with --force, counted from that moment. Default: ${DEFAULT-VALUE}.",
             defaultValue = "30s")
     private Duration timeout = Duration.ZERO;
 
@@ -25,8 +28,8 @@ final class MpsStopCommand extends TorporCommand {
             names = "--force",
             paramLabel = "TIME",
             converter = Durations.Any.class,
-            description = "Let the daemon end its servers after this time, in whole seconds, which their clients do not"
-                    + " survive. Default: never.")
+            description = "Have the daemon kill its servers, and so their clients, after this time in whole seconds."
+                    + " Default: never.")
     private @Nullable Duration force;
 
     @Override

@@ -10,7 +10,7 @@ import picocli.CommandLine.ParameterException;
 
 @Command(
         name = "unit",
-        description = "Prints a systemd unit for the daemon, to be put into /etc/systemd/system/nvidia-mps.service.")
+        description = "Prints a systemd unit for the daemon, for /etc/systemd/system/nvidia-mps.service.")
 final class MpsUnitCommand extends TorporCommand {
     @Mixin
     private final MpsOptions options = new MpsOptions();

@@ -13,7 +13,7 @@ import picocli.CommandLine.Mixin;
 @Command(
         name = "park",
         description =
-                "Moves the memory of running processes to the host, and leaves their contexts on the GPU; takes the shim.")
+                "Moves the device memory of running processes to the host and leaves their contexts on the GPU. Requires the shim.")
 final class ParkCommand extends TransitionCommand {
     @Mixin
     private final SuspendOptions suspend = new SuspendOptions();

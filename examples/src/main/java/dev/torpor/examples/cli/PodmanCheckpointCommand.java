@@ -6,45 +6,53 @@ import dev.torpor.Suspend;
 import dev.torpor.podman.PodmanCheckpoint;
 import dev.torpor.podman.PodmanReport;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.TypeConversionException;
 
-@Command(name = "checkpoint", description = "Suspends the GPU processes of a container, and has podman checkpoint it.")
+@Command(name = "checkpoint", description = "Suspends the GPU processes of a container and checkpoints it with podman.")
 final class PodmanCheckpointCommand extends DriverCommand {
-    @Parameters(paramLabel = "CONTAINER", description = "Its name or id.")
+    @Parameters(paramLabel = "CONTAINER", description = "Name or id.")
     private String container = "";
 
     @Mixin
     private final PodmanSettings settings = new PodmanSettings();
 
-    @Option(names = "--leave-running", description = "The container runs on; its GPU processes are resumed.")
+    @Option(names = "--leave-running", description = "Let the container run on; its GPU processes are resumed.")
     private boolean leaveRunning;
 
-    @Option(names = "--pre-checkpoint", description = "The memory only, while the container runs on.")
+    @Option(names = "--pre-checkpoint", description = "Save the memory only, while the container runs on.")
     private boolean preCheckpoint;
 
-    @Option(names = "--with-previous", description = "On top of a pre-checkpoint.")
+    @Option(names = "--with-previous", description = "Save what has changed since a pre-checkpoint.")
     private boolean withPrevious;
 
-    @Option(names = "--export", paramLabel = "FILE", description = "Into an archive, to be restored anywhere.")
+    @Option(
+            names = "--export",
+            paramLabel = "FILE",
+            description = "Write an archive that can be restored on another host.")
     private @Nullable Path archive;
 
     @Option(
             names = "--compress",
             paramLabel = "HOW",
-            description = "How the archive is compressed: zstd, gzip or none. Default: zstd.")
+            converter = Compressions.class,
+            description = "Compression of the archive: zstd, gzip or none. Default: zstd.")
     private PodmanCheckpoint.@Nullable Compression compression;
 
     @Option(
             names = "--store-at",
             paramLabel = "VOLUME",
             description = {
-                "A volume, by its path in the container: device memory that the shim parks goes into device-memory-PID there,",
-                "and not into CRIU's images. It stays after a restore; remove it when no checkpoint needs it any more."
+                "A volume, by its path in the container: parked device memory goes into the directory device-memory-PID there,",
+                "not into CRIU's images. The restore removes that directory, unless it has --keep. It is not part of an",
+                "exported archive."
             })
     private @Nullable Path volume;
 
@@ -53,6 +61,18 @@ final class PodmanCheckpointCommand extends DriverCommand {
 
     @Mixin
     private final SuspendOptions suspend = new SuspendOptions();
+
+    static final class Compressions implements ITypeConverter<PodmanCheckpoint.Compression> {
+        @Override
+        public PodmanCheckpoint.Compression convert(String text) {
+            for (PodmanCheckpoint.Compression compression : PodmanCheckpoint.Compression.values()) {
+                if (compression.name().toLowerCase(Locale.ROOT).equals(text)) {
+                    return compression;
+                }
+            }
+            throw new TypeConversionException("'" + text + "' is not a compression: use zstd, gzip or none");
+        }
+    }
 
     @Override
     ExitCode run(Cuda cuda) {

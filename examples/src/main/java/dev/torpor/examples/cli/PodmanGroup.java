@@ -3,7 +3,7 @@ package dev.torpor.examples.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-@Command(name = "podman", description = "Checkpoints and restores podman's containers, with the GPU processes in them.")
+@Command(name = "podman", description = "Checkpoints and restores podman containers with their GPU processes.")
 final class PodmanGroup extends CommandGroup {
     static CommandLine line() {
         return new CommandLine(new PodmanGroup())

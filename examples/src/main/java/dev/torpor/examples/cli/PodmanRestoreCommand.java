@@ -14,36 +14,36 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 
-@Command(name = "restore", description = "Has podman restore a container, and resumes the GPU processes in it.")
+@Command(name = "restore", description = "Restores a container with podman and resumes its GPU processes.")
 final class PodmanRestoreCommand extends DriverCommand {
-    @Parameters(paramLabel = "CONTAINER", arity = "0..1", description = "Its name or id.")
+    @Parameters(paramLabel = "CONTAINER", arity = "0..1", description = "Name or id.")
     private @Nullable String container;
 
     @Option(
             names = "--import",
             paramLabel = "FILE",
-            description = "In place of a container: an archive that a checkpoint was exported to.")
+            description = "Restore from an archive that a checkpoint has exported, instead of a container.")
     private @Nullable Path archive;
 
     @Mixin
     private final PodmanSettings settings = new PodmanSettings();
 
-    @Option(names = "--name", paramLabel = "NAME", description = "How an imported container is called.")
+    @Option(names = "--name", paramLabel = "NAME", description = "Name of the imported container.")
     private @Nullable String name;
 
-    @Option(names = "--pod", paramLabel = "POD", description = "The pod that an imported container gets into.")
+    @Option(names = "--pod", paramLabel = "POD", description = "Pod of the imported container.")
     private @Nullable String pod;
 
-    @Option(names = "--publish", paramLabel = "PORTS", description = "A port that an imported container publishes.")
+    @Option(names = "--publish", paramLabel = "PORTS", description = "Ports that the imported container publishes.")
     private List<String> ports = List.of();
 
-    @Option(names = "--import-previous", paramLabel = "FILE", description = "The archive of a pre-checkpoint.")
+    @Option(names = "--import-previous", paramLabel = "FILE", description = "Archive of a pre-checkpoint.")
     private @Nullable Path previous;
 
-    @Option(names = "--ignore-static-ip", description = "An imported container may have another IP address.")
+    @Option(names = "--ignore-static-ip", description = "Let the imported container have another IP address.")
     private boolean ignoreIp;
 
-    @Option(names = "--ignore-static-mac", description = "An imported container may have another MAC address.")
+    @Option(names = "--ignore-static-mac", description = "Let the imported container have another MAC address.")
     private boolean ignoreMac;
 
     @Mixin

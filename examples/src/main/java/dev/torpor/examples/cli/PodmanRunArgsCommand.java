@@ -10,7 +10,7 @@ import picocli.CommandLine.ParameterException;
 @Command(
         name = "run-args",
         description = {
-            "Prints the arguments that have a container carry the shim:",
+            "Prints the arguments of podman run that start a container with the shim:",
             "podman run $(torpor podman run-args) ... IMAGE"
         })
 final class PodmanRunArgsCommand extends TorporCommand {

@@ -13,29 +13,29 @@ final class PodmanSettings {
     @Option(
             names = "--runtime",
             paramLabel = "NAME",
-            description = "The OCI runtime of a container that is imported, like runc. Default: podman's.")
+            description = "OCI runtime of the container, for example runc. Default: podman's.")
     private @Nullable String runtime;
 
     @Option(names = "--keep", description = "Keep logs, statistics and images.")
     private boolean keep;
 
-    @Option(names = "--tcp-established", description = "With established TCP connections.")
+    @Option(names = "--tcp-established", description = "Also with established TCP connections.")
     private boolean tcpEstablished;
 
-    @Option(names = "--file-locks", description = "With locks on files.")
+    @Option(names = "--file-locks", description = "Also with locks on files.")
     private boolean fileLocks;
 
-    @Option(names = "--ignore-rootfs", description = "An archive without changes of the root file system.")
+    @Option(names = "--ignore-rootfs", description = "Leave changes of the root file system out of the archive.")
     private boolean ignoreRootfs;
 
-    @Option(names = "--ignore-volumes", description = "An archive without volumes.")
+    @Option(names = "--ignore-volumes", description = "Leave volumes out of the archive.")
     private boolean ignoreVolumes;
 
     @Option(
             names = "--limit",
             paramLabel = "TIME",
             converter = Durations.Any.class,
-            description = "After how long podman is killed. Default: 10m.")
+            description = "How long podman may take before it is killed. Default: 10m.")
     private @Nullable Duration limit;
 
     Podman podman() {

@@ -7,12 +7,12 @@ import dev.torpor.TorporException;
 import java.util.List;
 import picocli.CommandLine.Parameters;
 
-/** A command on processes: one after the other, and on after a failure. */
+/** A command on processes: one after the other, and on after a failure. Its JSON is an array, of one process as well. */
 abstract class ProcessCommand extends DriverCommand {
     /** What came of one process, in both languages. */
     record Answer(String text, JsonObject json) {}
 
-    @Parameters(paramLabel = "PID", arity = "1..*", description = "Process ids, taken one after the other.")
+    @Parameters(paramLabel = "PID", arity = "1..*", description = "Process ids.")
     private List<Long> pids = List.of();
 
     /** Reads options that need the driver, once for all processes. */
@@ -23,15 +23,6 @@ abstract class ProcessCommand extends DriverCommand {
     @Override
     final ExitCode run(Cuda cuda) {
         prepare(cuda);
-        if (pids.size() == 1) {
-            Answer answer = run(cuda, pids.get(0));
-            print(answer.text, answer.json);
-            return ExitCode.OK;
-        }
-        return runAll(cuda);
-    }
-
-    private ExitCode runAll(Cuda cuda) {
         JsonArray all = new JsonArray();
         ExitCode exit = ExitCode.OK;
         for (long pid : pids) {
@@ -39,7 +30,7 @@ abstract class ProcessCommand extends DriverCommand {
                 Answer answer = run(cuda, pid);
                 all.add(answer.json);
                 if (!json()) {
-                    print(pid + ": " + answer.text);
+                    print(pids.size() == 1 ? answer.text : pid + ": " + answer.text);
                 }
             } catch (TorporException e) {
                 exit = exit == ExitCode.OK ? Failures.exitCode(e) : exit;
@@ -56,8 +47,9 @@ abstract class ProcessCommand extends DriverCommand {
         if (!json()) {
             ((Failures) line().getExecutionExceptionHandler()).tellNow(line(), failure);
         }
-        JsonObject json = Failures.json(failure);
+        JsonObject json = new JsonObject();
         json.addProperty("pid", pid);
+        json.add("error", Failures.json(failure).get("error"));
         return json;
     }
 }

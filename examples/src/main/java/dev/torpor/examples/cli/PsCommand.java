@@ -6,7 +6,7 @@ import dev.torpor.ProcessInfo;
 import dev.torpor.examples.Sizes;
 import picocli.CommandLine.Command;
 
-@Command(name = "ps", description = "Lists the processes that use CUDA, suspended and parked ones among them.")
+@Command(name = "ps", description = "Lists the processes that use CUDA, including suspended and parked ones.")
 final class PsCommand extends DriverCommand {
     @Override
     ExitCode run(Cuda cuda) {

@@ -10,7 +10,9 @@ import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-@Command(name = "restore", description = "One step: restores checkpointed processes, and leaves them locked.")
+@Command(
+        name = "restore",
+        description = "One step of the driver: restores checkpointed processes and leaves them locked.")
 final class RestoreCommand extends TransitionCommand {
     @Mixin
     private final MapOption map = new MapOption();

@@ -9,7 +9,7 @@ import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-@Command(name = "resume", description = "Lets checkpointed, locked or parked processes run on.")
+@Command(name = "resume", description = "Resumes checkpointed, locked or parked processes.")
 final class ResumeCommand extends TransitionCommand {
     @Mixin
     private final MapOption map = new MapOption();

@@ -23,9 +23,9 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "run",
         description = {
-            "Becomes a command that carries the shim: it can be parked, large copies are made by many streams, and checkpoints are"
-                    + " faster.",
-            "Ends as the command does; 126: it cannot be executed, 127: it is not found."
+            "Runs a command with the shim preloaded: the command can be parked, its large copies use several streams, and its"
+                    + " checkpoints are faster.",
+            "Exits as the command does; with 126 if it cannot be executed, with 127 if it is not found."
         })
 final class RunCommand implements Callable<Integer> {
     /** System property that the launcher sets when it is about to do what this command prints. */
@@ -45,7 +45,7 @@ final class RunCommand implements Callable<Integer> {
     @Mixin
     private final ShimFile file = new ShimFile();
 
-    @Parameters(paramLabel = "COMMAND", arity = "1..*", description = "The command and its arguments, best behind --.")
+    @Parameters(paramLabel = "COMMAND", arity = "1..*", description = "The command and its arguments, best after --.")
     private List<String> command = List.of();
 
     @Override

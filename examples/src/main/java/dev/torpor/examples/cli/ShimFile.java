@@ -7,7 +7,7 @@ import picocli.CommandLine.Option;
 
 /** Which shim. */
 final class ShimFile {
-    @Option(names = "--shim", paramLabel = "FILE", description = "The shim. Default: the one of this version.")
+    @Option(names = "--shim", paramLabel = "FILE", description = "The shim library. Default: the one of this version.")
     private @Nullable Path library;
 
     Shim shim() {

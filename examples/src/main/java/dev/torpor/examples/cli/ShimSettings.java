@@ -13,7 +13,7 @@ final class ShimSettings {
             names = "--streams",
             paramLabel = "N",
             description =
-                    "How many streams share a copy, 1 to 64. Default: three quarters of the cores, 12 at most; none below 4 cores.")
+                    "Streams that share a copy, 1 to 64. Default: three quarters of the cores, at most 12; none below 4 cores.")
     private @Nullable String streams;
 
     @Option(
@@ -22,30 +22,27 @@ final class ShimSettings {
             description = "What a stream copies at a time, 64K to 64M. Default: 4M.")
     private @Nullable String chunk;
 
-    @Option(
-            names = "--min",
-            paramLabel = "SIZE",
-            description = "The smallest copy that is taken over, 64K to 1T. Default: 2M.")
+    @Option(names = "--min", paramLabel = "SIZE", description = "Smallest copy that is shared, 64K to 1T. Default: 2M.")
     private @Nullable String min;
 
     @Option(
             names = "--start",
             paramLabel = "SIZE",
-            description = "How much of such copies is seen before the first is taken over, 0 to 1T. Default: 256M.")
+            description = "How much is copied before the first copy is shared, 0 to 1T. Default: 256M.")
     private @Nullable String start;
 
     @Option(
             names = "--idle",
             paramLabel = "TIME",
-            converter = Durations.Any.class,
-            description = "After how long without a copy its buffers are given up, up to 1h; 0: never. Default: 10s.")
+            converter = Durations.Idle.class,
+            description = "Time without a copy after which its buffers are freed, up to 1h; 0: never. Default: 10s.")
     private @Nullable Duration idle;
 
     @Option(
             names = "--threads",
             paramLabel = "N",
             description =
-                    "How many threads prepare and copy the checkpoint buffer, 1 to 64. Default: one for each core, 16 at most.")
+                    "Threads that prepare and copy the checkpoint buffer, 1 to 64. Default: one for each core, at most 16.")
     private @Nullable String threads;
 
     @Option(
@@ -57,49 +54,46 @@ final class ShimSettings {
     @Option(
             names = "--log",
             paramLabel = "LEVEL",
-            description = "What the shim tells on stderr: off, warn or info. Default: warn.")
+            description = "What the shim writes to stderr: off, warn or info. Default: warn.")
     private @Nullable String log;
 
     @Option(
             names = "--park-min",
             paramLabel = "SIZE",
-            description =
-                    "The smallest allocation that is parked, 2M to 1T; smaller ones are the driver's. Default: 2M.")
+            description = "Smallest allocation that is parked, 2M to 1T. Default: 2M.")
     private @Nullable String parkMin;
 
     @Option(
             names = "--dir",
-            paramLabel = "FOLDER",
+            paramLabel = "DIR",
             description =
-                    "The folder of the control socket, as the command sees it. Default: /tmp/torpor-UID, its user's own.")
+                    "Directory of the control socket, an absolute path as the command sees it. Default: /tmp/torpor-UID.")
     private @Nullable String folder;
 
     @Option(
             names = "--lean",
             description = {
-                "Have cheaper contexts: CUDA_DEVICE_MAX_CONNECTIONS=1 and CUDA_SCALE_LAUNCH_QUEUES=0.25x, unless they are set.",
+                "Smaller CUDA contexts: sets CUDA_DEVICE_MAX_CONNECTIONS=1 and CUDA_SCALE_LAUNCH_QUEUES=0.25x, unless they are set.",
                 "The driver's checkpoint and restore of a parked process then take half as long (77 and 77 ms instead of 147 and"
                         + " 145); the price is one hardware queue instead of eight, so that kernels of different"
                         + " streams wait for each other more often. Default: off."
             })
     private boolean lean;
 
-    @Option(names = "--no-park", description = "The command cannot be parked; all its memory is the driver's.")
+    @Option(names = "--no-park", description = "The command cannot be parked.")
     private boolean noPark;
 
-    @Option(
-            names = "--no-rdma",
-            description = "The command's allocations are not open to GPUDirect RDMA, and take a tenth less time.")
+    @Option(names = "--no-rdma", description = "Allocations do not support GPUDirect RDMA, and take a tenth less time.")
     private boolean noRdma;
 
     @Option(
             names = "--freed-keep",
             paramLabel = "SIZE",
             description =
-                    "How much freed device memory is kept for the next allocations, on each GPU, 0 to 1T. Default: 256M.")
+                    "How much freed device memory is kept on each GPU for the next allocations, 0 to 1T. Default: 256M.")
     private @Nullable String freedKeep;
 
-    @Option(names = "--no-arena-keep", description = "Give the host memory of a park back after each unpark.")
+    @Option(names = "--no-arena-keep", description = "Free the host memory of a park after each unpark.")
     private boolean noArenaKeep;
 
     @Option(names = "--no-copy", description = "Leave all copies to the driver.")
@@ -110,30 +104,43 @@ final class ShimSettings {
 
     /** @throws IllegalArgumentException if a value is malformed or out of range */
     ShimOptions options() {
-        Map<String, @Nullable String> given = new LinkedHashMap<>();
-        given.put("TORPOR_COPY_STREAMS", streams);
-        given.put("TORPOR_COPY_CHUNK", chunk);
-        given.put("TORPOR_COPY_MIN", min);
-        given.put("TORPOR_COPY_START", start);
-        given.put("TORPOR_BUFFER_THREADS", threads);
-        given.put("TORPOR_BUFFER_KEEP", keep);
-        given.put("TORPOR_PARK_MIN", parkMin);
-        given.put("TORPOR_FREED_KEEP", freedKeep);
-        given.put("TORPOR_DIR", folder);
-        given.put("TORPOR_LOG", log);
         Map<String, String> environment = new LinkedHashMap<>();
-        given.forEach((name, value) -> {
-            if (value != null) {
-                environment.put(name, value);
-            }
-        });
+        put(environment, "--streams", "TORPOR_COPY_STREAMS", streams);
+        put(environment, "--chunk", "TORPOR_COPY_CHUNK", chunk);
+        put(environment, "--min", "TORPOR_COPY_MIN", min);
+        put(environment, "--start", "TORPOR_COPY_START", start);
+        put(environment, "--idle", "TORPOR_COPY_IDLE_MS", milliseconds(idle));
+        put(environment, "--threads", "TORPOR_BUFFER_THREADS", threads);
+        put(environment, "--keep", "TORPOR_BUFFER_KEEP", keep);
+        put(environment, "--park-min", "TORPOR_PARK_MIN", parkMin);
+        put(environment, "--freed-keep", "TORPOR_FREED_KEEP", freedKeep);
+        put(environment, "--dir", "TORPOR_DIR", folder);
+        put(environment, "--log", "TORPOR_LOG", log);
         ShimOptions options = ShimOptions.of(environment);
-        options = idle == null ? options : options.copyIdle(idle);
         options = options.lean(lean);
         options = noPark ? options.park(false) : options;
         options = noRdma ? options.parkRdma(false) : options;
         options = noArenaKeep ? options.arenaKeep(false) : options;
         options = noCopy ? options.copy(false) : options;
         return noHuge ? options.bufferHuge(false) : options;
+    }
+
+    private static @Nullable String milliseconds(@Nullable Duration time) {
+        return time == null ? null : Long.toString(time.toMillis());
+    }
+
+    /** Checks it alone, so that the message names the option instead of the variable. */
+    private static void put(Map<String, String> environment, String option, String variable, @Nullable String value) {
+        if (value == null) {
+            return;
+        }
+        if (value.isEmpty()) {
+            throw new IllegalArgumentException(option + " has no value");
+        }
+        try {
+            environment.putAll(ShimOptions.of(Map.of(variable, value)).environment());
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(String.valueOf(e.getMessage()).replace(variable, option), e);
+        }
     }
 }

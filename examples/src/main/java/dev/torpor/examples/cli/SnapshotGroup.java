@@ -3,7 +3,7 @@ package dev.torpor.examples.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-@Command(name = "snapshot", description = "Saves processes to disk, and makes them anew.")
+@Command(name = "snapshot", description = "Saves processes to disk and restores them.")
 final class SnapshotGroup extends CommandGroup {
     static CommandLine line() {
         return new CommandLine(new SnapshotGroup())

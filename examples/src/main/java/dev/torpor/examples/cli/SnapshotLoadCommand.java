@@ -12,18 +12,18 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-@Command(name = "load", description = "Makes the processes of a snapshot anew, and tells their pids.")
+@Command(name = "load", description = "Restores the processes of a snapshot and prints their pids.")
 final class SnapshotLoadCommand extends DriverCommand {
-    @Parameters(paramLabel = "FOLDER", description = "Of the snapshot, which stays as it is.")
+    @Parameters(paramLabel = "DIR", description = "Directory of the snapshot, which is not changed.")
     private Path folder = Path.of("");
 
-    @Option(names = "--verify", description = "Compare all bytes with their checksums first.")
+    @Option(names = "--verify", description = "Compare all files with their checksums first.")
     private boolean verify;
 
-    @Option(names = "--no-memory-check", description = "Begin even if memory seems too small.")
+    @Option(names = "--no-memory-check", description = "Do not check for free memory first.")
     private boolean noMemoryCheck;
 
-    @Option(names = "--skip-file-rwx-check", description = "Also where the mode of a file is not what it was.")
+    @Option(names = "--skip-file-rwx-check", description = "Also if the mode of a file has changed since the save.")
     private boolean skipFileRwxCheck;
 
     @Mixin

@@ -11,24 +11,26 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-@Command(name = "save", description = "Saves a process with its children into a folder; then they end.")
+@Command(name = "save", description = "Saves a process with its children into a directory, then ends them.")
 final class SnapshotSaveCommand extends DriverCommand {
-    @Parameters(index = "0", paramLabel = "PID", description = "The root of the processes.")
+    @Parameters(index = "0", paramLabel = "PID", description = "Process id of the parent.")
     private long pid;
 
-    @Parameters(index = "1", paramLabel = "FOLDER", description = "Where nothing is yet.")
+    @Parameters(index = "1", paramLabel = "DIR", description = "A directory that does not exist yet.")
     private Path folder = Path.of("");
 
-    @Option(names = "--leave-running", description = "The processes go on as they were.")
+    @Option(names = "--leave-running", description = "Let the processes run on.")
     private boolean leaveRunning;
 
-    @Option(names = "--driver-only", description = "Leave the shim aside: device memory gets into CRIU's images.")
+    @Option(names = "--driver-only", description = "Do not park: device memory goes into CRIU's images.")
     private boolean driverOnly;
 
-    @Option(names = "--no-checksums", description = "Make no checksums, which `snapshot verify` needs.")
+    @Option(
+            names = "--no-checksums",
+            description = "Do not compute the checksums that `torpor snapshot verify` compares.")
     private boolean noChecksums;
 
-    @Option(names = "--durable", description = "Wait until the disk has everything.")
+    @Option(names = "--durable", description = "Wait until all files are on the disk.")
     private boolean durable;
 
     @Mixin

@@ -10,9 +10,9 @@ import java.nio.file.Path;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
-@Command(name = "show", description = "Tells what is in a snapshot. Needs no driver.")
+@Command(name = "show", description = "Shows what is in a snapshot. Does not use the driver.")
 final class SnapshotShowCommand extends TorporCommand {
-    @Parameters(paramLabel = "FOLDER", description = "Of the snapshot.")
+    @Parameters(paramLabel = "DIR", description = "Directory of the snapshot.")
     private Path folder = Path.of("");
 
     @Override

@@ -7,9 +7,11 @@ import java.nio.file.Path;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
-@Command(name = "verify", description = "Compares the files of a snapshot with sizes and checksums. Needs no driver.")
+@Command(
+        name = "verify",
+        description = "Compares the files of a snapshot with their sizes and checksums. Does not use the driver.")
 final class SnapshotVerifyCommand extends TorporCommand {
-    @Parameters(paramLabel = "FOLDER", description = "Of the snapshot.")
+    @Parameters(paramLabel = "DIR", description = "Directory of the snapshot.")
     private Path folder = Path.of("");
 
     @Override

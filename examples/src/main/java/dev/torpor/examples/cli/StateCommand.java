@@ -7,14 +7,14 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-@Command(name = "state", description = "Asks the driver, and the shim where there is one, for the state of processes.")
+@Command(name = "state", description = "Shows the state of processes, and the version of their shim.")
 final class StateCommand extends ProcessCommand {
     @Option(
             names = "--step-timeout",
             paramLabel = "TIME",
             converter = Durations.Step.class,
             description =
-                    "How long to wait for the driver, which answers at the end of a transition. Default: for ever.")
+                    "How long to wait for the driver, which does not answer during a transition. Default: no limit.")
     private @Nullable Duration timeout;
 
     @Override

@@ -5,7 +5,7 @@ import dev.torpor.Shim;
 import dev.torpor.ShimStatistics;
 import picocli.CommandLine.Command;
 
-@Command(name = "stats", description = "Tells what the shims of processes have done so far.")
+@Command(name = "stats", description = "Shows the counters of the shim in processes.")
 final class StatsCommand extends ProcessCommand {
     @Override
     Answer run(Cuda cuda, long pid) {

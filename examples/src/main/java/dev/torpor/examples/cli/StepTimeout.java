@@ -12,7 +12,7 @@ final class StepTimeout {
             names = "--step-timeout",
             paramLabel = "TIME",
             converter = Durations.Step.class,
-            description = "How long to wait for the driver in any one step. Default: for ever.")
+            description = "How long to wait for the driver in each step. Default: no limit.")
     private @Nullable Duration timeout;
 
     Suspend on(Suspend options) {

@@ -15,7 +15,9 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.TypeConversionException;
 
-@Command(name = "suspend", description = "Takes running, parked or locked processes off the GPU.")
+@Command(
+        name = "suspend",
+        description = "Suspends running, parked or locked processes: their device memory moves to the host.")
 final class SuspendCommand extends TransitionCommand {
     @Option(
             names = "--level",
@@ -23,8 +25,8 @@ final class SuspendCommand extends TransitionCommand {
             defaultValue = "checkpoint",
             converter = Levels.class,
             description = {
-                "checkpoint: everything leaves the GPU; where a process carries the shim it is parked first, which is faster.",
-                "park: the application's memory does, by the shim; contexts stay. Default: ${DEFAULT-VALUE}."
+                "checkpoint: everything leaves the GPU. A process that runs with the shim is parked first, which is faster.",
+                "park: the application's memory leaves the GPU, contexts stay. Requires the shim. Default: ${DEFAULT-VALUE}."
             })
     private Level level = Level.CHECKPOINT;
 
@@ -54,7 +56,8 @@ final class SuspendCommand extends TransitionCommand {
         try {
             options = driverOnly.on(options);
         } catch (IllegalArgumentException e) {
-            throw new ParameterException(line(), "--driver-only leaves nothing to do at level park", e);
+            throw new ParameterException(
+                    line(), "--driver-only and --level park exclude each other: parking is the shim's work", e);
         }
     }
 

@@ -12,7 +12,7 @@ import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-@Command(name = "toggle", description = "Suspends running processes, and resumes all others.")
+@Command(name = "toggle", description = "Suspends running processes and resumes all others.")
 final class ToggleCommand extends TransitionCommand {
     @Mixin
     private final LockTimeout lockTimeout = new LockTimeout();

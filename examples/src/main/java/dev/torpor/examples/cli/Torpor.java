@@ -31,20 +31,20 @@ public final class Torpor implements Callable<Integer> {
             names = "--library",
             paramLabel = "PATH",
             scope = ScopeType.INHERIT,
-            description = "The CUDA driver library. Default: libcuda.so.1, as the loader finds it.")
+            description = "The CUDA driver library. Default: libcuda.so.1 from the search path of the loader.")
     private @Nullable String library;
 
     @Option(
             names = "--provider",
             paramLabel = "NAME",
             scope = ScopeType.INHERIT,
-            description = "The binding: ffm or jna. Default: ffm where Java has it.")
+            description = "The Java binding: ffm or jna. Default: ffm from Java 22 on.")
     private @Nullable String provider;
 
     @Option(
             names = Failures.JSON,
             scope = ScopeType.INHERIT,
-            description = "Answer with one JSON value on stdout, errors too.")
+            description = "Print one JSON value on stdout, also for an error; docs/torpor.schema.json describes it.")
     private boolean json;
 
     @Option(names = "--trace", scope = ScopeType.INHERIT, description = "Show stack traces of errors.")
@@ -84,6 +84,10 @@ public final class Torpor implements Callable<Integer> {
         line.addSubcommand("podman", PodmanGroup.line());
         line.addSubcommand(
                 "bench", new CommandLine(new BenchCommand()).setStopAtPositional(true)); // the rest is its command's
+        line.registerConverter(Long.class, new Numbers.Pid());
+        line.registerConverter(long.class, new Numbers.Pid());
+        line.registerConverter(Integer.class, new Numbers.Count());
+        line.registerConverter(int.class, new Numbers.Count());
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setExpandAtFiles(false);
         Failures failures = new Failures(torpor);

@@ -21,7 +21,7 @@ abstract class TransitionCommand extends ProcessCommand {
         }
     }
 
-    private static Answer answer(Report report) {
-        return new Answer(report.toString(), Json.of(report));
+    private Answer answer(Report report) {
+        return new Answer(report.toString(), Json.of(report, line().getCommandName()));
     }
 }

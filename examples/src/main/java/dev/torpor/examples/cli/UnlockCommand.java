@@ -6,7 +6,7 @@ import dev.torpor.Report;
 import java.util.Optional;
 import picocli.CommandLine.Command;
 
-@Command(name = "unlock", description = "One step: lets the calls of locked processes through again.")
+@Command(name = "unlock", description = "One step of the driver: lets locked processes make CUDA calls again.")
 final class UnlockCommand extends TransitionCommand {
     @Override
     Report run(GpuProcess process, Optional<ProgressListener> listener) {

@@ -8,7 +8,7 @@ import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-@Command(name = "unpark", description = "Gives parked processes their device memory back.")
+@Command(name = "unpark", description = "Moves the memory of parked processes back to the GPU.")
 final class UnparkCommand extends TransitionCommand {
     @Mixin
     private final StepTimeout stepTimeout = new StepTimeout();

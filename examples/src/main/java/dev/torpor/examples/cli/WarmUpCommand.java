@@ -5,7 +5,7 @@ import dev.torpor.WarmUpReport;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-@Command(name = "warmup", description = "Does what a first use of the GPU costs, and times each phase.")
+@Command(name = "warmup", description = "Initialises a GPU and shows how long each phase takes.")
 final class WarmUpCommand extends DriverCommand {
     @Mixin
     private final DeviceOption device = new DeviceOption();

@@ -11,7 +11,9 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.StringJoiner;
 import picocli.CommandLine;
+import picocli.CommandLine.ParseResult;
 
 /** One run of the command line, in this process. */
 record Cli(int code, String out, String err) {
@@ -30,13 +32,34 @@ record Cli(int code, String out, String err) {
         line.setOut(new PrintWriter(out, true));
         line.setErr(new PrintWriter(err, true));
         int code = line.execute(arguments);
-        return new Cli(code, out.toString(), err.toString());
+        Cli run = new Cli(code, out.toString(), err.toString());
+        if (List.of(arguments).contains("--json")) {
+            JsonSchema.assertHolds(command(line), run.out);
+        }
+        return run;
+    }
+
+    /** Like {@code snapshot-save}; empty where the words name no command. */
+    private static String command(CommandLine line) {
+        StringJoiner name = new StringJoiner("-");
+        ParseResult parsed = line.getParseResult();
+        while (parsed != null && parsed.hasSubcommand()) {
+            parsed = parsed.subcommand();
+            name.add(parsed.commandSpec().name());
+        }
+        return name.toString();
     }
 
     /** It went well, and had nothing to say on stderr. */
     Cli succeeds() {
         assertThat(this).isEqualTo(new Cli(0, out, ""));
         return this;
+    }
+
+    /** The only element of the array that JSON is. */
+    JsonObject only() {
+        assertThat(array()).hasSize(1);
+        return array().get(0).getAsJsonObject();
     }
 
     /** It ended with this code, and one line on stderr. */
@@ -64,7 +87,7 @@ record Cli(int code, String out, String err) {
     /** The error that JSON tells of, with the code that the program ended with. */
     JsonObject error(ExitCode expected) {
         assertThat(code).as(this::toString).isEqualTo(expected.code());
-        JsonObject error = object().getAsJsonObject("error");
+        JsonObject error = (json().isJsonArray() ? only() : object()).getAsJsonObject("error");
         assertThat(error.get("exitCode").getAsInt()).isEqualTo(code);
         assertThat(error.get("message").getAsString()).isNotBlank();
         return error;

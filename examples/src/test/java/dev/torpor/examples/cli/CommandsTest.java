@@ -77,7 +77,7 @@ class CommandsTest {
             assertThat(torpor("state", pid(target)).succeeds().out())
                     .isEqualTo(Machine.simulated() ? "running (SIMULATED)\n" : "running\n");
             JsonObject state = torpor("state", pid(target), "--step-timeout", "10s", "--json")
-                    .object();
+                    .only();
             assertThat(state.get("pid").getAsInt()).isEqualTo(target.pid());
             assertThat(state.get("state").getAsString()).isEqualTo("running");
             assertThat(state.has("shim")).isFalse();
@@ -93,7 +93,7 @@ class CommandsTest {
         try (Target target = Target.start(environment, "--memory", "8M")) {
             assertThat(torpor("state", pid(target)).succeeds().out())
                     .isEqualTo("running, shim " + shim.version() + (Machine.simulated() ? " (SIMULATED)\n" : "\n"));
-            JsonObject state = torpor("state", pid(target), "--json").object();
+            JsonObject state = torpor("state", pid(target), "--json").only();
             assertThat(state.get("shim").getAsString()).isEqualTo(shim.version());
             assertThat(find(torpor("ps", "--json").array(), target.pid()).get("shim"))
                     .isEqualTo(state.get("shim"));
@@ -118,7 +118,7 @@ class CommandsTest {
     void reportsAsJsonHoldEveryPhase() {
         try (Target target = Target.start("--memory", "8M")) {
             JsonObject down = torpor("--json", "suspend", pid(target), "--timeout", "1m", "--step-timeout", "1m")
-                    .object();
+                    .only();
             assertThat(down.get("operation").getAsString()).isEqualTo("suspend");
             assertThat(down.get("start").getAsString()).isEqualTo("running");
             assertThat(down.get("state").getAsString()).isEqualTo("checkpointed");
@@ -131,7 +131,7 @@ class CommandsTest {
                             org.assertj.core.data.Offset.offset(1e-6));
             assertThat(names(down)).containsExactly("lock", "checkpoint");
             JsonObject up = torpor("resume", pid(target), "--no-memory-check", "--step-timeout", "1m", "--json")
-                    .object();
+                    .only();
             assertThat(names(up)).containsExactly("restore", "unlock");
             target.assertMemoryIntact();
         }
@@ -151,9 +151,9 @@ class CommandsTest {
                             .out())
                     .endsWith(", driver only; checkpointed\n");
             torpor("resume", pid(target)).succeeds();
-            JsonObject down = torpor("suspend", pid(target), "--json").object();
+            JsonObject down = torpor("suspend", pid(target), "--json").only();
             assertThat(down.get("driverOnly").getAsString()).startsWith("nothing listens at ");
-            assertThat(torpor("resume", pid(target), "--json").object().has("driverOnly"))
+            assertThat(torpor("resume", pid(target), "--json").only().has("driverOnly"))
                     .isFalse();
             target.assertMemoryIntact();
         }
@@ -178,7 +178,7 @@ class CommandsTest {
             assertThat(torpor("checkpoint", pid(target)).succeeds().out()).endsWith("; checkpointed\n");
             assertThat(torpor("restore", pid(target)).succeeds().out()).endsWith("; locked\n");
             assertThat(torpor("unlock", pid(target), "--json")
-                            .object()
+                            .only()
                             .get("state")
                             .getAsString())
                     .isEqualTo("running");

@@ -49,6 +49,7 @@ class KeepCommandTest {
     @Test
     void saysReadyInJson() throws Exception {
         String ready = firstLineOf("--library", Machine.libcuda(), "keep", "--device", "0", "--json");
+        JsonSchema.assertHolds("keep", ready + "\n");
         assertThat(JsonParser.parseString(ready).getAsJsonObject().get("ready").getAsBoolean())
                 .isTrue();
     }

@@ -35,11 +35,11 @@ class ParkCommandTest {
             assertThat(torpor("state", pid(target)).succeeds().out()).startsWith("parked");
             assertThat(torpor("ps").succeeds().out()).containsPattern(pid(target) + " +parked ");
             torpor("park", pid(target)).fails(ExitCode.WRONG_STATE);
-            JsonObject up = torpor("unpark", pid(target), "--json").object();
+            JsonObject up = torpor("unpark", pid(target), "--json").only();
             JsonObject step = up.getAsJsonArray("steps").get(0).getAsJsonObject();
             assertThat(step.get("name").getAsString()).isEqualTo("unpark");
             assertThat(step.get("bytes").getAsLong()).isGreaterThanOrEqualTo(target.bytes());
-            assertThat(step.get("gbps").getAsDouble()).isPositive();
+            assertThat(step.get("gigabytesPerSecond").getAsDouble()).isPositive();
             assertThat(step.getAsJsonArray("parts")).isNotEmpty();
             target.assertMemoryIntact();
         }
@@ -68,12 +68,16 @@ class ParkCommandTest {
             assertThat(torpor("prepare", pid(target)).succeeds().out())
                     .containsPattern("[0-9.]+ MiB of host memory are ready");
             assertThat(torpor("stats", pid(target)).succeeds().out()).contains("to_device=", "to_host=");
-            JsonObject statistics = torpor("stats", pid(target), "--json").object();
+            JsonObject statistics = torpor("stats", pid(target), "--json").only();
             assertThat(statistics.get("pid").getAsInt()).isEqualTo(target.pid());
-            assertThat(statistics.getAsJsonPrimitive("to_device").isNumber()).isTrue();
+            assertThat(statistics
+                            .getAsJsonObject("statistics")
+                            .getAsJsonPrimitive("toDevice")
+                            .isNumber())
+                    .isTrue();
             assertThat(torpor("release", pid(target), "--json")
-                            .object()
-                            .get("bytes")
+                            .only()
+                            .get("releasedBytes")
                             .getAsLong())
                     .isGreaterThanOrEqualTo(target.bytes());
             target.assertMemoryIntact();

@@ -120,15 +120,15 @@ class RunCommandTest {
     @ParameterizedTest
     @CsvSource({
         "run, Missing required parameter",
-        "run --streams 0 true, TORPOR_COPY_STREAMS is from 1 to 64",
-        "run --chunk 1K true, TORPOR_COPY_CHUNK is from 64K to 64M",
-        "run --keep much true, TORPOR_BUFFER_KEEP is from 0 to 1T",
-        "run --idle 2h true, TORPOR_COPY_IDLE_MS is from 0 to 3600000",
+        "run --streams 0 true, --streams is from 1 to 64",
+        "run --chunk 1K true, --chunk is from 64K to 64M",
+        "run --keep much true, --keep is from 0 to 1T",
+        "run --idle 2h true, '2h' is out of range: use 0 (never) to 1h",
         "run --idle soon true, is not a duration",
-        "run --freed-keep -1 true, TORPOR_FREED_KEEP is from 0 to 1T",
-        "run --park-min 1M true, TORPOR_PARK_MIN is from 2M to 1T",
-        "run --dir run true, TORPOR_DIR is an absolute path",
-        "run --log debug true, 'TORPOR_LOG is off, warn or info'",
+        "run --freed-keep -1 true, --freed-keep is from 0 to 1T",
+        "run --park-min 1M true, --park-min is from 2M to 1T",
+        "run --dir run true, --dir is an absolute path",
+        "run --log debug true, '--log is off, warn or info'",
         "run --no-such true, Unknown option",
     })
     void aCommandLineThatCannotBeUnderstood(String arguments, String complaint) {
