@@ -80,16 +80,16 @@ class ErrorsTest {
     @CsvSource({
         "'',Missing command",
         "suspend,Missing required parameter",
-        "suspend x,'x' is not a long",
+        "suspend x,'x' is not a process id",
         "sleep 1,Unmatched argument",
         "suspend 1 --wait,Unknown option",
         "suspend 1 --timeout 10,is not a duration",
         "suspend 1 --timeout 1200h,out of range",
         "suspend 1 --step-timeout 0,out of range",
         "suspend 1 --level deep,'deep' is not a level: use park or checkpoint",
-        "suspend 1 --level park --driver-only,leaves nothing to do",
+        "suspend 1 --level park --driver-only,exclude each other",
         "park 1 --arena file,absolute path of one line",
-        "warmup --device x,is not an int",
+        "warmup --device x,is not a whole number",
     })
     void aCommandLineThatCannotBeUnderstood(String arguments, String complaint) {
         String[] words = arguments.isEmpty() ? new String[0] : arguments.split(" ");

@@ -75,13 +75,13 @@ class PodmanCommandsTest {
 
     @ParameterizedTest
     @CsvSource({
-        "podman, Missing command behind podman",
+        "podman, Missing command after",
         "podman checkpoint, Missing required parameter",
-        "podman checkpoint --compress much x, expected one of",
+        "podman checkpoint --compress much x, is not a compression",
         "podman checkpoint --limit 0 x, a limit of",
         "podman restore, Name a container",
         "podman restore --import a b, 'Name a container, or an archive'",
-        "podman run-args --streams 0, TORPOR_COPY_STREAMS is from 1 to 64",
+        "podman run-args --streams 0, --streams is from 1 to 64",
     })
     void aCommandLineThatCannotBeUnderstood(String arguments, String complaint) {
         assertThat(torpor(arguments.split(" ")).fails(ExitCode.USAGE).err()).contains(complaint);
