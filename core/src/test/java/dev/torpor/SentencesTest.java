@@ -24,7 +24,8 @@ class SentencesTest {
     private static final Path SOURCES = Path.of("src/main/java/dev/torpor");
     private static final Pattern COMMENT = Pattern.compile("(?s)/\\*.*?\\*/|(?m)//.*$");
     private static final Pattern LITERAL = Pattern.compile("\"((?:[^\"\\\\\n]|\\\\.)*)\"");
-    private static final Pattern METHOD = Pattern.compile("\\b[A-Z][A-Za-z]*[a-z]\\.(?!js\\b)[a-z][A-Za-z]*|[A-Za-z]\\(\\)");
+    private static final Pattern METHOD =
+            Pattern.compile("\\b[A-Z][A-Za-z]*[a-z]\\.(?!js\\b)[a-z][A-Za-z]*|[A-Za-z]\\(\\)");
     private static final Pattern CAMEL = Pattern.compile("(?<![A-Za-z/.{$])(?!cu[A-Z]|nvml)[a-z]+[A-Z][a-z]+");
     private static final Pattern EXCEPTION = Pattern.compile("[A-Za-z]+(Exception|Error)\\b|\\bjava[.]");
     private static final Pattern OPTION = Pattern.compile("(?<![A-Za-z-])--([a-z][a-z-]+)");
@@ -47,7 +48,8 @@ class SentencesTest {
     @ParameterizedTest
     @MethodSource("sources")
     void sentencesNameNoJavaAndNoOptions(Path source) throws IOException {
-        Matcher literal = LITERAL.matcher(COMMENT.matcher(Files.readString(source)).replaceAll(""));
+        Matcher literal =
+                LITERAL.matcher(COMMENT.matcher(Files.readString(source)).replaceAll(""));
         while (literal.find()) {
             String text = literal.group(1);
             if (isSentence(text)) {
@@ -58,7 +60,10 @@ class SentencesTest {
 
     /** Words, and not a pattern, a script or a name. */
     private static boolean isSentence(String text) {
-        return text.matches("(?s).*[a-z] [a-z].*") && !text.contains("\\\\") && !text.contains("\\n") && !text.contains("$");
+        return text.matches("(?s).*[a-z] [a-z].*")
+                && !text.contains("\\\\")
+                && !text.contains("\\n")
+                && !text.contains("$");
     }
 
     private static List<String> faults(String text) {
@@ -92,8 +97,11 @@ class SentencesTest {
 
     @Test
     void wordsOfTheDriverAndOfOtherProgramsAreAllowed() {
-        assertThat(faults("cuCheckpointProcessLock of the driver failed: CUDA_ERROR_NOT_READY (600), see docs/errors.md."))
+        assertThat(
+                        faults(
+                                "cuCheckpointProcessLock of the driver failed: CUDA_ERROR_NOT_READY (600), see docs/errors.md."))
                 .isEmpty();
-        assertThat(faults("Ask for --tcp-established, in the dump and in the restore.")).isEmpty();
+        assertThat(faults("Ask for --tcp-established, in the dump and in the restore."))
+                .isEmpty();
     }
 }

@@ -62,8 +62,7 @@ final class CriuLog {
                             + " makes it again."),
             Map.entry(
                     "Can't dump ghost file",
-                    "A deleted file that it has open is too large: give CRIU a higher"
-                            + " --ghost-limit."),
+                    "A deleted file that it has open is too large: give CRIU a higher" + " --ghost-limit."),
             Map.entry(
                     "io_uring",
                     "CRIU cannot dump io_uring: start it without, or close its rings before the dump (a Node.js program has"

@@ -14,8 +14,7 @@ final class HostBuffer {
      */
     static ByteBuffer source(ByteBuffer buffer, long bytes) {
         if (!buffer.isDirect()) {
-            throw new IllegalArgumentException(
-                    "the host buffer is not direct: allocate a direct buffer");
+            throw new IllegalArgumentException("the host buffer is not direct: allocate a direct buffer");
         }
         if (bytes < 0 || bytes > buffer.remaining()) {
             throw new IllegalArgumentException("a copy of " + bytes + " bytes does not fit the " + buffer.remaining()

@@ -1,8 +1,8 @@
 package dev.torpor.snapshot;
 
-import dev.torpor.tools.IoReason;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
+import dev.torpor.tools.IoReason;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -64,7 +64,8 @@ final class LinkCopies {
                 remove();
                 throw new TorporException(
                         Problem.SNAPSHOT,
-                        place + ", which CRIU needs for the load, cannot be made (" + IoReason.of(e) + "). Nothing was started.");
+                        place + ", which CRIU needs for the load, cannot be made (" + IoReason.of(e)
+                                + "). Nothing was started.");
             }
         }
         return notes;

@@ -1,10 +1,10 @@
 package dev.torpor.snapshot;
 
-import dev.torpor.tools.IoReason;
 import dev.torpor.Problem;
 import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
 import dev.torpor.criu.CriuDump;
+import dev.torpor.tools.IoReason;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -145,7 +145,8 @@ record RemappedLinks(Set<Path> directories, Set<Path> others) {
                 throw new TorporException(
                         Problem.SNAPSHOT,
                         "The file " + link
-                                + ", which CRIU has made for one whose name is gone, cannot be kept for a load (" + IoReason.of(e)
+                                + ", which CRIU has made for one whose name is gone, cannot be kept for a load ("
+                                + IoReason.of(e)
                                 + "): save again.");
             }
         }

@@ -204,7 +204,8 @@ class PodmanTest {
         PodmanCommand command = command("echo '" + answer + "'");
 
         assertThat(Failures.failure(Problem.TOOL, () -> Container.of(command, "x")))
-                .hasMessageStartingWith("podman could not inspect container x: its answer is not that of `podman container inspect`");
+                .hasMessageStartingWith(
+                        "podman could not inspect container x: its answer is not that of `podman container inspect`");
     }
 
     @Test

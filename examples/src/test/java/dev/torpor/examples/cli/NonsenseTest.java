@@ -30,9 +30,10 @@ class NonsenseTest {
     private static final List<String> WORDS = List.of("nonsense", "@file", "a=b,c=d", "(", "");
 
     /** Class names, exceptions, methods, ISO durations, identity hash codes, and names of variables that stand for an option. */
-    private static final Pattern JAVA = Pattern.compile("(?<![/A-Za-z])[a-z]+\\.[a-z]+\\.[A-Za-z]|\\b[A-Za-z]+(Exception|Error)\\b|\\b[A-Z][a-z][A-Za-z]*\\.[a-z]+[A-Z(]"
-            + "|[a-z]\\(\\)|\\bPT-?\\d|@[0-9a-f]{5,}|\\b(int|long|boolean|null|String|Integer|Path)\\b(?! )"
-            + "|\\bTORPOR_(COPY|BUFFER|PARK|DIR|LOG|FREED|ARENA)");
+    private static final Pattern JAVA = Pattern.compile(
+            "(?<![/A-Za-z])[a-z]+\\.[a-z]+\\.[A-Za-z]|\\b[A-Za-z]+(Exception|Error)\\b|\\b[A-Z][a-z][A-Za-z]*\\.[a-z]+[A-Z(]"
+                    + "|[a-z]\\(\\)|\\bPT-?\\d|@[0-9a-f]{5,}|\\b(int|long|boolean|null|String|Integer|Path)\\b(?! )"
+                    + "|\\bTORPOR_(COPY|BUFFER|PARK|DIR|LOG|FREED|ARENA)");
 
     static Stream<CommandLine> commands() {
         List<CommandLine> all = new ArrayList<>();
@@ -59,7 +60,8 @@ class NonsenseTest {
                 Arrays.asList(command.getCommandSpec().qualifiedName().split(" ")));
         name.remove(0);
         Stream<List<String>> options = command.getCommandSpec().options().stream()
-                .filter(option -> option.arity().max() > 0 && !option.longestName().equals("--library"))
+                .filter(option ->
+                        option.arity().max() > 0 && !option.longestName().equals("--library"))
                 .flatMap(option -> values(option).map(value -> withOption(command, name, option, value)));
         Stream<List<String>> parameters = command.getCommandSpec().positionalParameters().stream()
                 .flatMap(parameter -> values(parameter).map(value -> withParameter(command, name, parameter, value)));
@@ -67,14 +69,14 @@ class NonsenseTest {
     }
 
     private static Stream<String> values(ArgSpec argument) {
-        Class<?> type = argument.typeInfo().isMultiValue()
-                ? argument.auxiliaryTypes()[0]
-                : argument.type();
+        Class<?> type = argument.typeInfo().isMultiValue() ? argument.auxiliaryTypes()[0] : argument.type();
         if (type == Path.class) {
             return Stream.of(NOWHERE, "");
         }
         String label = argument.paramLabel();
-        return (label.equals("TIME") ? TIMES : label.equals("N") || label.equals("PID") || label.equals("SIZE") ? NUMBERS : WORDS)
+        return (label.equals("TIME")
+                        ? TIMES
+                        : label.equals("N") || label.equals("PID") || label.equals("SIZE") ? NUMBERS : WORDS)
                 .stream();
     }
 
@@ -91,8 +93,8 @@ class NonsenseTest {
             CommandLine command, List<String> name, PositionalParamSpec parameter, String value) {
         List<String> words = start(command, name);
         for (PositionalParamSpec each : command.getCommandSpec().positionalParameters()) {
-            if (each == parameter || each.arity().min() > 0) {
-                words.add(each == parameter ? value : harmless(each));
+            if (each.equals(parameter) || each.arity().min() > 0) {
+                words.add(each.equals(parameter) ? value : harmless(each));
             }
         }
         return words;
@@ -101,7 +103,8 @@ class NonsenseTest {
     /** Nothing is done: the processes, files and programs are not there, nor is the driver where the command takes no process. */
     private static List<String> start(CommandLine command, List<String> name) {
         List<String> words = new ArrayList<>(name);
-        words.add("--library=" + (command.getCommand() instanceof ProcessCommand ? Machine.libcuda() : "/nowhere/libcuda.so.1"));
+        words.add("--library="
+                + (command.getCommand() instanceof ProcessCommand ? Machine.libcuda() : "/nowhere/libcuda.so.1"));
         if (name.get(0).equals("mps")) {
             words.addAll(List.of("--program=" + NOWHERE, "--pipe=" + NOWHERE, "--log=" + NOWHERE));
         }
@@ -119,11 +122,17 @@ class NonsenseTest {
         assertThat(java(run.out() + run.err())).as("%s: %s", words, run).isEmpty();
         assertThat(run.code()).as("%s: %s", words, run).isNotEqualTo(ExitCode.UNEXPECTED.code());
         if (run.code() != 0) {
-            assertThat(run.err()).as("%s", words).startsWith("torpor: ").hasLineCount(1).endsWith(".\n");
+            assertThat(run.err())
+                    .as("%s", words)
+                    .startsWith("torpor: ")
+                    .hasLineCount(1)
+                    .endsWith(".\n");
         }
         List<String> more = new ArrayList<>(words);
         more.add(1, "--json"); // where the helper holds the answer against the schema
-        assertThat(java(Cli.bare(more.toArray(new String[0])).out())).as("%s", more).isEmpty();
+        assertThat(java(Cli.bare(more.toArray(new String[0])).out()))
+                .as("%s", more)
+                .isEmpty();
     }
 
     @ParameterizedTest
@@ -157,7 +166,9 @@ class NonsenseTest {
 
     @Test
     void ordinarySentencesAreNoJava() {
-        assertThat(java("torpor: There is no process 4711: check the pid, `torpor ps` lists the CUDA processes. See docs/errors.md."))
+        assertThat(
+                        java(
+                                "torpor: There is no process 4711: check the pid, `torpor ps` lists the CUDA processes. See docs/errors.md."))
                 .isEmpty();
     }
 }
