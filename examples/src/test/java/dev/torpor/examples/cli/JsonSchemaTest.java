@@ -93,7 +93,7 @@ class JsonSchemaTest {
                 .isEmpty();
         assertThat(new Phase("park", Duration.ofMillis(5), OptionalLong.of(0), List.of()).gigabytesPerSecond())
                 .isEmpty();
-        assertThat(new Phase("park", Duration.ofMillis(1000), OptionalLong.of(2_000_000_000), List.of())
+        assertThat(new Phase("park", Duration.ofSeconds(1), OptionalLong.of(2_000_000_000), List.of())
                         .gigabytesPerSecond())
                 .hasValue(2);
     }
