@@ -169,9 +169,8 @@ static int is_ours(void) {
 }
 
 int socket_file_is_current(void) {
-    if (!is_ours()) return 0;
-    struct identity now = identity_now();
-    return now.pid == named_for.pid && (!has_namespace || now.pid_namespace == named_for.pid_namespace);
+    if (!is_ours() || (int)syscall(SYS_getpid) != named_for.pid) return 0;
+    return !has_namespace || identity_now().pid_namespace == named_for.pid_namespace;
 }
 
 void socket_file_remove(void) {

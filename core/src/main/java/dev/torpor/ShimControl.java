@@ -57,7 +57,7 @@ public final class ShimControl {
 
     /**
      * The same, with a limit to how long any command may take. Without one, those that move or make memory take as long as they need,
-     * and others are given up after 10 s. What is given up may still be done.
+     * and others are given up after 10 s. A park that is given up is called off; what else is given up may still be done.
      *
      * @param answerWithin more than 0, up to 365 days
      */
