@@ -114,13 +114,14 @@ void imports_give_back(const struct imports *imports) {
 /* What the loader says of its list; libraries are added at its end. */
 struct list { unsigned long long adds, subs; size_t count; };
 
-/* Written and read with the loader's lock of its list, which dl_iterate_phdr holds. */
+/* Written and read with the loader's lock of its list, which dl_iterate_phdr holds and ThreadSanitizer does not see. */
+#define WITH_LOADER __attribute__((no_sanitize("thread")))
 static struct { struct list list; char stubborn[256]; int is_stubborn; } seen;
 
 static struct list list_of(const struct dl_phdr_info *info) { return (struct list){.adds = info->dlpi_adds, .subs = info->dlpi_subs}; }
 static int same(const struct list *one, const struct list *other) { return one->adds == other->adds && one->subs == other->subs; }
 
-static int compare_first(struct dl_phdr_info *info, size_t size, void *changed) {
+WITH_LOADER static int compare_first(struct dl_phdr_info *info, size_t size, void *changed) {
     struct list now = list_of(info);
     (void)size;
     *(int *)changed = !same(&now, &seen.list);
@@ -183,7 +184,7 @@ static int stays(const struct library *l, const struct slot *slot, import_choice
     return __atomic_load_n(slot->at, __ATOMIC_ACQUIRE) == chosen;
 }
 
-static void rebind(const struct library *l, const Elf64_Rela *r, size_t bytes, import_choice *choose) {
+WITH_LOADER static void rebind(const struct library *l, const Elf64_Rela *r, size_t bytes, import_choice *choose) {
     const Elf64_Sym *symbols = table(l, DT_SYMTAB);
     const char *names = table(l, DT_STRTAB);
     for (size_t i = 0; r && i < bytes / sizeof *r; i++, r++) {
@@ -199,7 +200,7 @@ static void rebind(const struct library *l, const Elf64_Rela *r, size_t bytes, i
 
 struct look { import_choice *choose; uintptr_t except; struct list list; size_t at; int stale; };
 
-static int look_through_new(struct dl_phdr_info *info, size_t size, void *data) {
+WITH_LOADER static int look_through_new(struct dl_phdr_info *info, size_t size, void *data) {
     struct look *look = data;
     (void)size;
     if (info->dlpi_subs != look->list.subs) return look->stale = 1; /* the numbers are others' now */
@@ -216,7 +217,7 @@ static int look_through_new(struct dl_phdr_info *info, size_t size, void *data) 
 /* A dlopen() that another thread is in has put its libraries into the list, and may not have bound them yet. */
 static void await_loader(void) { dlsym(RTLD_DEFAULT, "torpor_shim_version"); }
 
-static int note(struct dl_phdr_info *info, size_t size, void *list) {
+WITH_LOADER static int note(struct dl_phdr_info *info, size_t size, void *list) {
     (void)size;
     if (info->dlpi_subs == ((struct list *)list)->subs) seen.list = *(struct list *)list;
     return 1;
@@ -234,7 +235,7 @@ int imports_rebind(import_choice *choose, const void *except) {
     return !imports_stubborn();
 }
 
-static int read_stubborn(struct dl_phdr_info *info, size_t size, void *name) {
+WITH_LOADER static int read_stubborn(struct dl_phdr_info *info, size_t size, void *name) {
     (void)info;
     (void)size;
     if (seen.is_stubborn) *(const char **)name = seen.stubborn;
