@@ -174,13 +174,19 @@ static struct pollfd watch(const struct peer *peer) {
     return (struct pollfd){peer->stage == READING || waits ? peer->fd : -1, peer->stage == READING ? POLLIN : 0, 0};
 }
 
+/* Whether it is time again. Where CRIU has restored the process on another host, the clock may say less than before. */
+static int is_due(uint64_t *next, uint64_t milliseconds) {
+    uint64_t now = clock_ns(), nanoseconds = milliseconds * 1000000;
+    if (now < *next && *next - now <= nanoseconds) return 0;
+    *next = now + nanoseconds;
+    return 1;
+}
+
 /* A lease that has ended is an unpark that nobody has given. Where the device has no room the process stays parked, until it has. */
 static void end_lease(void) {
     static uint64_t next;
-    uint64_t now = clock_ns(), end = park_lease_end();
-    if (!end || now < end || now < next || !worker_is_idle() || first_waiting()) return;
-    next = now + LEASE_RETRY_MS * 1000000ULL;
-    unpark();
+    uint64_t end = park_lease_end();
+    if (end && clock_ns() >= end && worker_is_idle() && !first_waiting() && is_due(&next, LEASE_RETRY_MS)) unpark();
 }
 
 static int until_lease_ends(void) {
@@ -209,9 +215,7 @@ static void turn(void) {
 /* A cleaner of /tmp may have taken the file, and CRIU may have put the process elsewhere. Connections that are open stay. */
 static void keep_place(void) {
     static uint64_t next;
-    uint64_t now = clock_ns();
-    if (now < next) return;
-    next = now + LONGEST_TURN_MS * 1000000ULL;
+    if (!is_due(&next, LONGEST_TURN_MS)) return;
     pthread_mutex_lock(&place);
     if (!ending && !socket_file_is_current()) {
         socket_file_remove();

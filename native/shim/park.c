@@ -86,11 +86,18 @@ void park_call_off(int off) {
 }
 
 static void set_lease(uint64_t milliseconds) {
-    atomic_store(&lease_until, milliseconds ? clock_ns() + milliseconds * 1000000 : 0);
     atomic_store(&lease_ns, milliseconds * 1000000);
+    atomic_store(&lease_until, milliseconds ? clock_ns() + milliseconds * 1000000 : 0);
 }
 
-uint64_t park_lease_end(void) { return atomic_load(&state) == PARKED_STATE ? atomic_load(&lease_until) : 0; }
+/* After a restore by CRIU on another host the clock may say less than before: no lease is longer than it was. */
+uint64_t park_lease_end(void) {
+    uint64_t end = atomic_load(&lease_until), most = clock_ns() + atomic_load(&lease_ns);
+    if (!end || atomic_load(&state) != PARKED_STATE) return 0;
+    if (end <= most) return end;
+    atomic_compare_exchange_strong(&lease_until, &end, most);
+    return most;
+}
 
 static uint64_t lease_left_ms(void) {
     uint64_t end = park_lease_end(), now = clock_ns();
