@@ -12,6 +12,7 @@
 #include "park.h"
 #include "pitch.h"
 #include "pool.h"
+#include "shared.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -134,6 +135,7 @@ static void gone(CUcontext context) {
     left_context_gone(context);
     limits_context_gone(context);
     allocations_context_gone(context);
+    shared_context_gone(context);
 }
 
 /* To end a context. While the process is parked nothing of it runs, and what it has parked ends with it: so the call does not wait for the

@@ -14,6 +14,7 @@ typedef CUresult get_proc_address(const char *symbol, void **pfn, int version, c
 typedef CUresult ctx_from_green_ctx(CUcontext *context, void *green);
 typedef CUresult begin_capture(CUstream stream);
 typedef CUresult ctx_create_v3(CUcontext *context, void *affinity, int count, unsigned flags, CUdevice device);
+typedef CUresult multicast_create(CUmemGenericAllocationHandle *handle, const void *prop);
 typedef CUresult multicast_bind_mem(CUmemGenericAllocationHandle multicast, size_t at, CUmemGenericAllocationHandle handle, size_t offset, size_t size, unsigned long long flags);
 typedef CUresult multicast_bind_mem_v2(CUmemGenericAllocationHandle multicast, CUdevice device, size_t at, CUmemGenericAllocationHandle handle, size_t offset, size_t size, unsigned long long flags);
 typedef CUresult multicast_bind_addr(CUmemGenericAllocationHandle multicast, size_t at, CUdeviceptr address, size_t size, unsigned long long flags);

@@ -134,7 +134,8 @@
 #define ALLOCATIONS(X) \
     X(cuMemAlloc_v2, cuMemAlloc_v2) X(cuMemAllocPitch_v2, cuMemAllocPitch_v2) X(cuMemFree_v2, cuMemFree_v2) X(cuMemAllocManaged, cuMemAllocManaged) X(cuMemGetInfo_v2, cuMemGetInfo_v2) \
     X(cuMemGetAddressRange_v2, cuMemGetAddressRange_v2) X(cuPointerGetAttribute, cuPointerGetAttribute) X(cuPointerGetAttributes, cuPointerGetAttributes) \
-    X(cuIpcGetMemHandle, cuIpcGetMemHandle) X(cuMemGetHandleForAddressRange, cuMemGetHandleForAddressRange) \
+    X(cuIpcGetMemHandle, cuIpcGetMemHandle) X(cuIpcOpenMemHandle, cuIpcOpenMemHandle_v2) X(cuIpcOpenMemHandle_v2, cuIpcOpenMemHandle_v2) X(cuIpcCloseMemHandle, cuIpcCloseMemHandle) \
+    X(cuMemGetHandleForAddressRange, cuMemGetHandleForAddressRange) \
     X(cuCtxEnablePeerAccess, cuCtxEnablePeerAccess) X(cuCtxDisablePeerAccess, cuCtxDisablePeerAccess) \
     X(cuCtxGetLimit, cuCtxGetLimit) X(cuCtxSetLimit, cuCtxSetLimit)
 
@@ -143,12 +144,13 @@
     X(cuMemAllocFromPoolAsync, cuMemAllocFromPoolAsync) X(cuMemAllocFromPoolAsync_ptsz, cuMemAllocFromPoolAsync) \
     X(cuMemFreeAsync, cuMemFreeAsync) X(cuMemFreeAsync_ptsz, cuMemFreeAsync) \
     X(cuMemPoolCreate, cuMemPoolCreate) X(cuMemPoolDestroy, cuMemPoolDestroy) X(cuMemPoolGetAttribute, cuMemPoolGetAttribute) X(cuMemPoolSetAttribute, cuMemPoolSetAttribute) \
-    X(cuMemPoolTrimTo, cuMemPoolTrimTo) X(cuMemPoolSetAccess, cuMemPoolSetAccess)
+    X(cuMemPoolTrimTo, cuMemPoolTrimTo) X(cuMemPoolSetAccess, cuMemPoolSetAccess) X(cuMemPoolImportFromShareableHandle, cuMemPoolImportFromShareableHandle)
 
 /* The program's own use of virtual memory management. */
 #define VIRTUAL(X) \
     X(cuMemCreate, cuMemCreate) X(cuMemRelease, cuMemRelease) X(cuMemMap, cuMemMap) X(cuMemUnmap, cuMemUnmap) \
     X(cuMemAddressReserve, cuMemAddressReserve) X(cuMemAddressFree, cuMemAddressFree) X(cuMemSetAccess, cuMemSetAccess) X(cuMemGetAccess, cuMemGetAccess) \
+    X(cuMemImportFromShareableHandle, cuMemImportFromShareableHandle) X(cuMulticastCreate, multicast_create) \
     X(cuMemExportToShareableHandle, cuMemExportToShareableHandle) X(cuMemRetainAllocationHandle, cuMemRetainAllocationHandle) \
     X(cuMemGetAllocationPropertiesFromHandle, cuMemGetAllocationPropertiesFromHandle) \
     X(cuMulticastBindMem, multicast_bind_mem) X(cuMulticastBindMem_v2, multicast_bind_mem_v2) \

@@ -19,6 +19,7 @@
 #include "park.h"
 #include "pitch.h"
 #include "pool.h"
+#include "shared.h"
 #include "together.h"
 #include "torpor.h"
 
@@ -67,6 +68,7 @@ static void after_fork(void) {
     arena_after_fork();
     closer_after_fork(1);
     park_after_fork();
+    shared_after_fork();
     control_after_fork();
 }
 

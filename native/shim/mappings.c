@@ -3,6 +3,7 @@
 #include "order.h"
 #include "park.h"
 #include "pool.h"
+#include "shared.h"
 #include "statistics.h"
 
 #include <string.h>
@@ -69,7 +70,7 @@ EXPORT CUresult cuMemRelease(CUmemGenericAllocationHandle handle) {
     CUresult result;
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
-    if (!release(handle, &result)) result = d->cuMemRelease(handle);
+    if (!release(handle, &result) && !(result = d->cuMemRelease(handle))) shared_released(handle);
     order_leave_memory(giving);
     return result;
 }
@@ -87,7 +88,7 @@ EXPORT CUresult cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemG
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = WITH_REAL(handle, d->cuMemMap(address, size, offset, real, flags));
-    if (!result) map_recorded(address, handle);
+    if (!result) map_recorded(address, handle), shared_mapped(handle, address, size);
     order_leave_memory(giving);
     return result;
 }
@@ -125,7 +126,7 @@ EXPORT CUresult cuMemUnmap(CUdeviceptr address, size_t size) {
     if (!d) return CUDA_ERROR_NOT_INITIALIZED;
     struct giving *giving = order_enter_memory();
     CUresult result = is_allocation_between(address, address + size) ? CUDA_ERROR_INVALID_VALUE : d->cuMemUnmap(address, size);
-    if (!result) unmap_recorded(address, address + size);
+    if (!result) unmap_recorded(address, address + size), shared_unmapped(address, address + size);
     order_leave_memory(giving);
     return result;
 }
@@ -258,6 +259,7 @@ EXPORT CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle
     if (handle && retained(handle, (CUdeviceptr)(uintptr_t)address, &result)) return result; /* by the record alone, parked or not */
     struct giving *giving = order_enter_memory();
     result = d->cuMemRetainAllocationHandle(handle, address);
+    if (!result) shared_retained(*handle, (CUdeviceptr)(uintptr_t)address);
     order_leave_memory(giving);
     return result;
 }

@@ -12,6 +12,7 @@
 #include "parcel.h"
 #include "pool.h"
 #include "settings.h"
+#include "shared.h"
 #include "statistics.h"
 #include "threads.h"
 #include "torpor.h"
@@ -115,13 +116,14 @@ void park_status(int pending, struct answer *answer) {
     static struct extent here; /* of the one thread that asks */
     struct identity self = identity_now();
     char by[CONTROLLER_NAME];
+    struct shared_counts shared = shared_count();
     get_parked_by(by);
     blocks_try_extent(&here);
     say_ok(answer, "version=%s pid=%d state=%s parkable_bytes=%llu parked_bytes=%llu left_bytes=%llu arena_bytes=%llu pending_commands=%d parked_by=%s"
-           " pid_namespace=%llu start_ticks=%llu lease_ms=%llu lease_left_ms=%llu",
+           " pid_namespace=%llu start_ticks=%llu lease_ms=%llu lease_left_ms=%llu imports=%u multicasts=%u",
            torpor_shim_version, self.pid, state_name(),
            (unsigned long long)here.parkable, (unsigned long long)here.parked, (unsigned long long)here.left, (unsigned long long)arena_size(), pending, by,
-           self.pid_namespace, self.start_ticks, (unsigned long long)(park_lease_end() ? atomic_load(&lease_ns) / 1000000 : 0), (unsigned long long)lease_left_ms());
+           self.pid_namespace, self.start_ticks, (unsigned long long)(park_lease_end() ? atomic_load(&lease_ns) / 1000000 : 0), (unsigned long long)lease_left_ms(), shared.imports, shared.multicasts);
 }
 
 static _Atomic int ends; /* the process does: no command begins any more */

@@ -1,6 +1,7 @@
 /* What a program says to its pools and asks of them: the driver's pool and the shim's are one. */
 #include "order.h"
 #include "pool.h"
+#include "shared.h"
 #include "spares.h"
 
 EXPORT CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props) {
@@ -23,6 +24,7 @@ EXPORT CUresult cuMemPoolDestroy(CUmemoryPool pool) {
     CUresult result = d->cuMemPoolDestroy(pool);
     struct pool *p = result ? NULL : pool_find(pool);
     if (p) p->leaving = 1;
+    if (!result) shared_pool_gone(pool);
     pthread_mutex_unlock(&pools_mutex);
     if (p) pools_trim();
     return result;

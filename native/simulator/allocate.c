@@ -51,7 +51,7 @@ enum owner { NOBODY, CONTEXT, POOL };
 
 static enum owner owner_of(struct range *range, CUdeviceptr address) {
     if (!range || !range->block) return NOBODY;
-    if (!range->chunk) return range->base == address && !range->freed ? CONTEXT : NOBODY;
+    if (!range->chunk) return range->base == address && !range->freed && range->block->maker == MADE_HERE ? CONTEXT : NOBODY;
     struct part *part = part_at(range, address);
     return part && range->base + part->at == address ? POOL : NOBODY;
 }

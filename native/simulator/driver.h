@@ -72,6 +72,10 @@ struct block { /* physical memory */
     uint64_t charged;
     uint64_t id; /* of all that was ever allocated */
     int device, handles, mappings;
+    int imports;          /* of those handles, that were taken from something shareable */
+    enum maker { MADE_HERE, OPENED, IMPORTED } maker; /* what another process has made is where that keeps it */
+    uint64_t source;      /* what it is in the other process */
+    int opened;           /* how often, in the one context that may */
     CUmemAllocationProp prop;
 };
 struct range { /* addresses: one allocation, or a reservation of the virtual memory management */
@@ -92,10 +96,13 @@ enum {
 extern pthread_rwlock_t memory;
 CUresult memory_start(void);
 struct block *block_create(size_t size, uint64_t charge, int device); /* NULL: not enough memory */
+struct block *block_foreign(enum maker maker, uint64_t offset, size_t size, int device); /* memory of another process, which pays for it */
 void block_drop(struct block *block);
+CUresult blocks_lost(void); /* what a restore answers because of memory that others have made; 0: there is none */
 uint64_t memory_id(void);
 struct block *block_first(void);
 struct range *range_at(CUdeviceptr address);
+struct range *range_from(CUdeviceptr address); /* the first that ends after it */
 struct range *range_reserve(size_t size, size_t alignment, CUdeviceptr hint);
 void range_release(struct range *range);
 int range_address_taken(CUdeviceptr address);
@@ -110,6 +117,12 @@ CUresult memory_write(CUdeviceptr at, const void *from, size_t bytes);
 void store_read(uint64_t offset, void *to, size_t bytes);
 void store_write(uint64_t offset, const void *from, size_t bytes);
 void store_empty(void);
+int store_file(void);
+
+/* foreign.c: where other processes keep their memory. Their places are known by the upper bits of an offset. */
+int foreign_open(int pid, int file, uint64_t *offset); /* 0: it cannot be reached */
+int foreign_file(uint64_t *offset);                     /* -1: the place is of this process */
+void foreign_close(uint64_t offset);
 
 /* mapping.c: address -> block, for ranges without a block of their own */
 struct mapping {

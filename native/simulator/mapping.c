@@ -97,6 +97,7 @@ CUresult do_cuMemRelease(CUmemGenericAllocationHandle handle) {
     struct block *block = block_of(handle);
     if (block) {
         block->handles--;
+        if (block->imports) block->imports--;
         drop_if_unused(block);
     }
     pthread_rwlock_unlock(&memory);

@@ -35,10 +35,18 @@ CUresult memory_start(void) {
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+int store_file(void) { return store; }
+
+static int file_of(uint64_t *offset) {
+    int file = foreign_file(offset);
+    return file < 0 ? store : file;
+}
+
 void store_read(uint64_t offset, void *to, size_t bytes) {
     char *at = to;
+    int file = file_of(&offset);
     while (bytes) {
-        ssize_t got = pread(store, at, bytes, (off_t)offset);
+        ssize_t got = pread(file, at, bytes, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) break;
         at += got;
@@ -56,8 +64,9 @@ static void __attribute__((noreturn)) out_of_host_memory(void) {
 
 void store_write(uint64_t offset, const void *from, size_t bytes) {
     const char *at = from;
+    int file = file_of(&offset);
     while (bytes) {
-        ssize_t put = pwrite(store, at, bytes, (off_t)offset);
+        ssize_t put = pwrite(file, at, bytes, (off_t)offset);
         if (put < 0 && errno == EINTR) continue;
         if (put <= 0) out_of_host_memory();
         at += put;
@@ -126,10 +135,29 @@ struct block *block_create(size_t size, uint64_t bytes, int device) {
     return blocks = block;
 }
 
+struct block *block_foreign(enum maker maker, uint64_t offset, size_t size, int device) {
+    struct block *block = calloc(1, sizeof *block);
+    if (!block) return NULL;
+    *block = (struct block){.next = blocks, .maker = maker, .offset = offset, .size = size, .id = memory_id(), .device = device};
+    return blocks = block;
+}
+
+/* As seen on an H200: each kind has an answer of its own, and what a process has imported from itself is no better. */
+CUresult blocks_lost(void) {
+    CUresult lost = CUDA_SUCCESS;
+    for (struct block *b = blocks; b && !lost; b = b->next) lost = b->maker == OPENED ? CUDA_ERROR_INVALID_VALUE : b->maker == IMPORTED || b->imports ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
+    return lost;
+}
+
 void block_drop(struct block *block) {
     struct block **link = &blocks;
     while (*link != block) link = &(*link)->next;
     *link = block->next;
+    if (block->maker != MADE_HERE) {
+        foreign_close(block->offset);
+        free(block);
+        return;
+    }
     charge(block->device, -(int64_t)block->charged);
     fallocate(store, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)block->offset, (off_t)((block->size + 4095) & ~4095ULL));
     free(block);
@@ -149,6 +177,11 @@ static size_t range_index(CUdeviceptr address) {
 struct range *range_at(CUdeviceptr address) {
     size_t at = range_index(address);
     return at < range_count && ranges[at]->base <= address ? ranges[at] : NULL;
+}
+
+struct range *range_from(CUdeviceptr address) {
+    size_t at = range_index(address);
+    return at < range_count ? ranges[at] : NULL;
 }
 
 static struct range *range_insert(size_t at, CUdeviceptr base, size_t size) {

@@ -87,7 +87,7 @@ static void move_block(struct mover *mover, struct block *block, char *at, int o
 
 static size_t block_bytes(void) {
     size_t sum = 0;
-    for (struct block *b = block_first(); b; b = b->next) sum += b->size;
+    for (struct block *b = block_first(); b; b = b->next) sum += b->maker == MADE_HERE ? b->size : 0;
     return sum;
 }
 
@@ -98,6 +98,7 @@ static void move_all(const struct fault *fault, int out) {
     char *at = buffer + (buffer_size - blocks);
     moved(&mover, buffer_size - blocks);
     for (struct block *b = block_first(); b; b = b->next) {
+        if (b->maker != MADE_HERE) continue;
         move_block(&mover, b, at, out);
         at += b->size;
     }
@@ -153,6 +154,7 @@ static CUresult restore(const struct request *request, const struct fault *fault
     if (need(CU_PROCESS_STATE_CHECKPOINTED)) return CUDA_ERROR_ILLEGAL_STATE;
     if (atomic_load(&driver.restore_failed)) return CUDA_ERROR_OPERATING_SYSTEM;
     CUresult result = pairs_to_map(request, physical);
+    if (!result) result = blocks_lost(); /* and so it will be at every try */
     if (result) return result;
     charges_by_device(physical, want);
     if (account_set(driver.slot, want)) { /* final, as with the real driver */

@@ -9,6 +9,16 @@ import dev.torpor.driver.CudaResult;
  * @param sentence what was called on whom, the answer, what it means, what to do; without the state of the process
  */
 record Failure(Problem problem, String sentence) {
+    private static final String MANAGED =
+            "The driver cannot checkpoint what this process uses, most likely managed memory"
+                    + " (cuMemAllocManaged, UVM), for which it answers 801 at first and 999 at each later try: start it without managed memory,"
+                    + " or park it (level PARK), which works.";
+
+    /** As seen on an H200: 1 for legacy CUDA IPC, 801 for handles, the state stays. */
+    private static final String LOST =
+            "So the driver answers where the process had device memory of another process open (CUDA IPC) when it"
+                    + " was checkpointed, for ever: end the process and start it again.";
+
     TorporException exception() {
         return new TorporException(problem, sentence);
     }
@@ -38,7 +48,7 @@ record Failure(Problem problem, String sentence) {
             case CudaResult.NOT_SUPPORTED ->
                 preflight.looksLikeMpsClient()
                         ? new Failure(Problem.MPS_CLIENT, call + preflight.mpsSentence())
-                        : unsupported(call);
+                        : new Failure(Problem.NOT_SUPPORTED, call + unlockable(preflight));
             default -> other(result, call, "Try again.");
         };
     }
@@ -49,7 +59,8 @@ record Failure(Problem problem, String sentence) {
                 new Failure(
                         Problem.HOST_MEMORY,
                         call + "The driver found no host memory for the contents of its device memory: free some.");
-            case CudaResult.NOT_SUPPORTED -> unsupported(call);
+            case CudaResult.NOT_SUPPORTED -> new Failure(Problem.NOT_SUPPORTED, call + MANAGED);
+            case CudaResult.UNKNOWN -> new Failure(Problem.DRIVER, call + MANAGED);
             default -> other(result, call, "Try again.");
         };
     }
@@ -66,16 +77,17 @@ record Failure(Problem problem, String sentence) {
                 new Failure(
                         Problem.RESTORE_FAILED,
                         call
-                                + "So the driver answers after a restore that ran out of memory, for ever: end the process and start it"
-                                + " again.");
+                                + "So the driver answers after a restore that ran out of memory, and where the process has imported a memory"
+                                + " pool of another process, for ever: end the process and start it again.");
             case CudaResult.INVALID_VALUE ->
                 plan.up().deviceMap().isSame()
-                        ? other(result, call, "Try again.")
+                        ? new Failure(Problem.RESTORE_FAILED, call + LOST)
                         : new Failure(
                                 Problem.DEVICE_MAP,
                                 call + "The driver refuses this device map ("
                                         + plan.up().deviceMap()
                                         + "): map GPUs of the same model only, or resume without a map.");
+            case CudaResult.NOT_SUPPORTED -> new Failure(Problem.RESTORE_FAILED, call + LOST);
             default ->
                 new Failure(
                         result == CudaResult.ILLEGAL_STATE ? Problem.WRONG_STATE : Problem.RESTORE_FAILED,
@@ -83,12 +95,14 @@ record Failure(Problem problem, String sentence) {
         };
     }
 
-    private static Failure unsupported(String call) {
-        return new Failure(
-                Problem.NOT_SUPPORTED,
-                call
-                        + "The driver cannot checkpoint what this process uses: managed memory (UVM), memory shared with other"
-                        + " processes (CUDA IPC), or MPS are such things.");
+    /** After an answer of 801 to Lock. */
+    private static String unlockable(Preflight preflight) {
+        long tracer = preflight.proc().tracer(preflight.pid());
+        String traced = tracer > 0 ? " Process " + tracer + " traces it." : "";
+        return "The driver cannot suspend a process that a profiler (CUPTI) or a debugger (cuda-gdb) is attached to, or has been."
+                + traced
+                + " MPS, managed memory and memory of other processes are further causes: start the process without them, or park"
+                + " it (level PARK), which works.";
     }
 
     private static Failure other(int result, String call, String advice) {

@@ -23,6 +23,7 @@ final class Preflight {
     private static final long MARGIN = 64L << 20; // a restore was seen to need 8 to 16 MiB more than NVML had told
     private static final long PARKING_MARGIN = 256L << 20; // the shim's own, in host_memory.c
 
+    private static final Duration QUICKLY = Duration.ofMillis(500);
     private static final Duration REHEARSAL = Duration.ofMillis(100);
 
     private static final long MAX_PID = 1L << 22; // PID_MAX_LIMIT
@@ -178,6 +179,16 @@ final class Preflight {
                 return state;
             }
             throw ShimFailure.of(proc, pid, "status", e).exception();
+        }
+    }
+
+    /** What the shim reports, if it is there and answers at once: a suspend that leaves it aside does not depend on it. */
+    Optional<ShimStatus> shimStatus() {
+        try {
+            ShimAnswer answer = shim.exchange("status", Optional.of(QUICKLY));
+            return answer.ok() ? Optional.of(shim.status(answer)) : Optional.empty();
+        } catch (ShimTrouble | TorporException e) {
+            return Optional.empty();
         }
     }
 

@@ -253,7 +253,9 @@ public final class ShimControl {
                 number(command, answer, "parkable_bytes"),
                 number(command, answer, "parked_bytes"),
                 number(command, answer, "left_bytes"),
-                number(command, answer, "arena_bytes"));
+                number(command, answer, "arena_bytes"),
+                answer.number("imports").orElse(0),
+                answer.number("multicasts").orElse(0));
     }
 
     private static ProcessState state(@Nullable String word) {

@@ -11,6 +11,9 @@ package dev.torpor;
  * @param parkedBytes device memory whose contents are on the host now
  * @param leftBytes device memory of the application that must be left to the driver
  * @param arenaBytes anonymous host memory that is ready for a park, or in use by it
+ * @param imports pieces of device memory of other processes that the process holds (CUDA IPC, shareable handles, pools); 0 from a shim that
+ *     does not count them
+ * @param multicasts multicast objects that it holds; 0 from a shim that does not count them
  */
 public record ShimStatus(
         String version,
@@ -19,4 +22,6 @@ public record ShimStatus(
         long parkableBytes,
         long parkedBytes,
         long leftBytes,
-        long arenaBytes) {}
+        long arenaBytes,
+        long imports,
+        long multicasts) {}

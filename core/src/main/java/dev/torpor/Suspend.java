@@ -17,6 +17,7 @@ public final class Suspend {
         private Level level = Level.CHECKPOINT;
         private Duration lockTimeout = Duration.ofSeconds(10);
         private boolean checkHostMemory = true;
+        private boolean checkSharing = true;
         private boolean parking = true;
         private @Nullable Path arena;
         private boolean stored;
@@ -30,6 +31,7 @@ public final class Suspend {
             level = other.level;
             lockTimeout = other.lockTimeout;
             checkHostMemory = other.checkHostMemory;
+            checkSharing = other.checkSharing;
             parking = other.parking;
             arena = other.arena;
             stored = other.stored;
@@ -75,8 +77,18 @@ public final class Suspend {
     }
 
     /**
-     * Leaves the shim aside, also where the process carries it: the driver does all the work, at its own speed, and the shim is not even
-     * asked.
+     * Whether to refuse a process that holds device memory of another process, or multicast objects, as far as that can be found out. The
+     * driver checkpoints such a process and does not restore it again: without this check it may be lost.
+     */
+    public Suspend checkSharing(boolean check) {
+        Values changed = new Values(values);
+        changed.checkSharing = check;
+        return new Suspend(changed);
+    }
+
+    /**
+     * Leaves the shim aside, also where the process carries it: the driver does all the work, at its own speed. The shim is asked
+     * for nothing but what the process shares with others ({@link #checkSharing}).
      *
      * @throws IllegalArgumentException at {@link Level#PARK}, which is the shim's work
      */
@@ -147,6 +159,10 @@ public final class Suspend {
     /** See {@link #lockTimeout(Duration)}. */
     public Duration lockTimeout() {
         return values.lockTimeout;
+    }
+
+    boolean checkSharing() {
+        return values.checkSharing;
     }
 
     boolean checkHostMemory() {

@@ -276,12 +276,22 @@ final class Transition implements AutoCloseable {
         if (steps.contains(Step.LOCK)) {
             preflight.checkNoMpsClient();
         }
+        if (steps.contains(Step.CHECKPOINT) && plan.down().checkSharing()) {
+            checkSharing();
+        }
         if (plan.down().checkHostMemory()) {
             preflight.checkHostMemory(hostBytes(), parksIntoMemory(), claims);
         }
         if (steps.contains(Step.RESTORE)) {
             checkRestore(claims);
         }
+    }
+
+    private void checkSharing() {
+        Optional<ShimStatus> asked = shim.isPresent() || plan.asksShim() ? shim : preflight.shimStatus();
+        SharingCheck.refusal(preflight.proc(), pid, asked).ifPresent(failure -> {
+            throw failure.exception();
+        });
     }
 
     private boolean parksIntoMemory() {

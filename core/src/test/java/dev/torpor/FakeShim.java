@@ -32,6 +32,8 @@ final class FakeShim implements AutoCloseable {
     volatile long parkable = 1 << 20;
     volatile long left;
     volatile long arena;
+    volatile long imports;
+    volatile long multicasts;
     volatile long innerPid = ProcessHandle.current().pid();
 
     private final Path proc;
@@ -155,7 +157,8 @@ final class FakeShim implements AutoCloseable {
 
     private String status(long parked) {
         return "ok version=9.9 pid=" + innerPid + " state=" + state + " parkable_bytes=" + (parkable - parked)
-                + " parked_bytes=" + parked + " left_bytes=" + left + " arena_bytes=" + arena;
+                + " parked_bytes=" + parked + " left_bytes=" + left + " arena_bytes=" + arena + " imports=" + imports
+                + " multicasts=" + multicasts;
     }
 
     private String park() {

@@ -38,7 +38,8 @@ class ShimControlTest {
     @Test
     void everyCommandHasItsAnswer() {
         ShimControl shim = fake.control();
-        assertThat(shim.status()).isEqualTo(new ShimStatus("9.9", shim.pid(), ProcessState.RUNNING, 1 << 20, 0, 0, 0));
+        assertThat(shim.status())
+                .isEqualTo(new ShimStatus("9.9", shim.pid(), ProcessState.RUNNING, 1 << 20, 0, 0, 0, 0, 0));
         Phase prepared = shim.prepare();
         assertThat(prepared.bytes()).hasValue(1 << 20);
         assertThat(prepared).hasToString("prepare 500 ms (0.0 GB/s)");

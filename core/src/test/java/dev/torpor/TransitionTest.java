@@ -197,7 +197,7 @@ class TransitionTest {
         failure(
                 Problem.DEVICE_MAP,
                 () -> fake.process().resume(Resume.defaults().onto(map)));
-        failure(Problem.DRIVER, () -> fake.process().resume());
+        failure(Problem.RESTORE_FAILED, () -> fake.process().resume());
     }
 
     @Test

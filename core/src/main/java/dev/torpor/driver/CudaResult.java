@@ -15,6 +15,7 @@ public final class CudaResult {
     public static final int NOT_READY = 600;
     public static final int NOT_SUPPORTED = 801;
     public static final int SYSTEM_DRIVER_MISMATCH = 803;
+    public static final int UNKNOWN = 999;
     public static final int COMPAT_NOT_SUPPORTED_ON_DEVICE = 804;
 
     private CudaResult() {}

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 /** Options of {@link Snapshot#save}. Immutable: each method returns a changed copy. */
 public final class Save {
     private static final Save DEFAULT =
-            new Save(CriuDump.defaults(), null, Duration.ofSeconds(10), true, false, true, false);
+            new Save(CriuDump.defaults(), null, Duration.ofSeconds(10), true, false, true, false, true);
 
     private final CriuDump dump;
     private final @Nullable Criu criu;
@@ -19,6 +19,7 @@ public final class Save {
     private final boolean leavesRunning;
     private final boolean checksums;
     private final boolean durable;
+    private final boolean checkSharing;
 
     private Save(
             CriuDump dump,
@@ -27,7 +28,8 @@ public final class Save {
             boolean parking,
             boolean leavesRunning,
             boolean checksums,
-            boolean durable) {
+            boolean durable,
+            boolean checkSharing) {
         this.dump = dump;
         this.criu = criu;
         this.lockTimeout = lockTimeout;
@@ -35,6 +37,7 @@ public final class Save {
         this.leavesRunning = leavesRunning;
         this.checksums = checksums;
         this.durable = durable;
+        this.checkSharing = checkSharing;
     }
 
     /** The processes end, their shim is used where it is there, checksums are made, and nobody waits for the disk. */
@@ -44,7 +47,7 @@ public final class Save {
 
     /** The processes go on afterwards as they were before. */
     public Save leaveRunning() {
-        return new Save(dump, criu, lockTimeout, parking, true, checksums, durable);
+        return new Save(dump, criu, lockTimeout, parking, true, checksums, durable, checkSharing);
     }
 
     /**
@@ -57,32 +60,46 @@ public final class Save {
             throw new IllegalArgumentException(
                     "a CRIU that leaves the processes running leaves them suspended: let the save leave them running instead");
         }
-        return new Save(options, criu, lockTimeout, parking, leavesRunning, checksums, durable);
+        return new Save(options, criu, lockTimeout, parking, leavesRunning, checksums, durable, checkSharing);
     }
 
     /** Which CRIU. Default: {@link Criu#find}. */
     public Save with(Criu program) {
-        return new Save(dump, Objects.requireNonNull(program), lockTimeout, parking, leavesRunning, checksums, durable);
+        return new Save(
+                dump,
+                Objects.requireNonNull(program),
+                lockTimeout,
+                parking,
+                leavesRunning,
+                checksums,
+                durable,
+                checkSharing);
     }
 
     /** How long to wait for work that is on the GPU already, as {@link dev.torpor.Suspend#lockTimeout(Duration)}. */
     public Save lockTimeout(Duration timeout) {
-        return new Save(dump, criu, Objects.requireNonNull(timeout), parking, leavesRunning, checksums, durable);
+        return new Save(
+                dump, criu, Objects.requireNonNull(timeout), parking, leavesRunning, checksums, durable, checkSharing);
     }
 
     /** Leaves the shim aside: device memory gets into CRIU's images, by way of the driver's buffer. */
     public Save withoutParking() {
-        return new Save(dump, criu, lockTimeout, false, leavesRunning, checksums, durable);
+        return new Save(dump, criu, lockTimeout, false, leavesRunning, checksums, durable, checkSharing);
     }
 
     /** Whether to make checksums, which {@link Snapshot#verify} needs: beside CRIU's work for device memory, after it for CRIU's images. */
     public Save checksums(boolean made) {
-        return new Save(dump, criu, lockTimeout, parking, leavesRunning, made, durable);
+        return new Save(dump, criu, lockTimeout, parking, leavesRunning, made, durable, checkSharing);
     }
 
     /** Whether to wait until the disk has everything, so that not even a power failure costs the snapshot. Default: no. */
     public Save durable(boolean waits) {
-        return new Save(dump, criu, lockTimeout, parking, leavesRunning, checksums, waits);
+        return new Save(dump, criu, lockTimeout, parking, leavesRunning, checksums, waits, checkSharing);
+    }
+
+    /** Whether to refuse processes that the driver might not restore, as {@link dev.torpor.Suspend#checkSharing(boolean)}. Default: yes. */
+    public Save checkSharing(boolean check) {
+        return new Save(dump, criu, lockTimeout, parking, leavesRunning, checksums, durable, check);
     }
 
     CriuDump dump() {
@@ -107,6 +124,10 @@ public final class Save {
 
     boolean checksums() {
         return checksums;
+    }
+
+    boolean checkSharing() {
+        return checkSharing;
     }
 
     boolean durable() {

@@ -216,7 +216,8 @@ final class Saving {
     }
 
     private Suspend options(Folder folder, GpuProcess process) {
-        Suspend suspend = Suspend.to(Level.CHECKPOINT).lockTimeout(options.lockTimeout());
+        Suspend suspend =
+                Suspend.to(Level.CHECKPOINT).lockTimeout(options.lockTimeout()).checkSharing(options.checkSharing());
         if (!options.parking()) {
             return suspend.withoutParking();
         }

@@ -119,7 +119,7 @@ public abstract class FailureContract extends TypedContract {
                 suspend(CHECKPOINT, 12345, Problem.DRIVER),
                 suspendAfterwards(CHECKPOINT, 2, Problem.HOST_MEMORY),
                 suspendAfterwards(CHECKPOINT, 999, Problem.DRIVER),
-                resume(RESTORE, 1, Problem.DRIVER, CHECKPOINTED),
+                resume(RESTORE, 1, Problem.RESTORE_FAILED, CHECKPOINTED),
                 resume(RESTORE, 2, Problem.RESTORE_FAILED, CHECKPOINTED),
                 resume(RESTORE, 201, Problem.RESTORE_FAILED, CHECKPOINTED),
                 resume(RESTORE, 304, Problem.RESTORE_FAILED, CHECKPOINTED),

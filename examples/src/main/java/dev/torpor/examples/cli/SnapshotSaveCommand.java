@@ -26,6 +26,11 @@ final class SnapshotSaveCommand extends DriverCommand {
     private boolean driverOnly;
 
     @Option(
+            names = "--no-sharing-check",
+            description = "Save it although a process holds memory of another one: the driver may never restore it.")
+    private boolean noSharingCheck;
+
+    @Option(
             names = "--no-checksums",
             description = "Do not compute the checksums that `torpor snapshot verify` compares.")
     private boolean noChecksums;
@@ -45,7 +50,8 @@ final class SnapshotSaveCommand extends DriverCommand {
                 .lockTimeout(lockTimeout.value())
                 .criu(criu.on(CriuDump.defaults()))
                 .checksums(!noChecksums)
-                .durable(durable);
+                .durable(durable)
+                .checkSharing(!noSharingCheck);
         options = leaveRunning ? options.leaveRunning() : options;
         options = driverOnly ? options.withoutParking() : options;
         SnapshotReport report = Snapshot.save(cuda, pid, folder, options);

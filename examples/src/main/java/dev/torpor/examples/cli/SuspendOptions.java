@@ -3,6 +3,7 @@ package dev.torpor.examples.cli;
 import dev.torpor.Suspend;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 
 /** What can be said of any way to put a process to sleep. */
 final class SuspendOptions {
@@ -18,7 +19,12 @@ final class SuspendOptions {
     @Mixin
     private final MemoryCheck memoryCheck = new MemoryCheck();
 
+    @Option(
+            names = "--no-sharing-check",
+            description = "Suspend it although it holds memory of another process: the driver may never restore it.")
+    private boolean noSharingCheck;
+
     Suspend on(Suspend options, CommandLine line) {
-        return arena.on(memoryCheck.on(stepTimeout.on(lockTimeout.on(options))), line);
+        return arena.on(memoryCheck.on(stepTimeout.on(lockTimeout.on(options.checkSharing(!noSharingCheck)))), line);
     }
 }
