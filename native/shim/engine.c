@@ -203,6 +203,7 @@ struct ring *engine_hold_primary(CUdevice device) {
     for (int i = 0; i < atomic_load(&ring_count); i++) {
         struct ring *ring = &rings[i];
         pthread_mutex_lock(&ring->turn);
+        if (ring->context && ring->primary && ring->device == device) ring_await_given_up(ring);
         if (atomic_load(&ring->running) && ring->primary && ring->device == device) return ring;
         pthread_mutex_unlock(&ring->turn);
     }

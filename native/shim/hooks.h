@@ -196,7 +196,7 @@
 #define OPTIONAL(X) \
     X(cuCheckpointProcessGetRestoreThreadId, cuCheckpointProcessGetRestoreThreadId) \
     X(cuDeviceGetMemPool, cuDeviceGetMemPool) X(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool) X(cuStreamGetCtx, cuStreamGetCtx) \
-    X(cuDeviceCanAccessPeer, cuDeviceCanAccessPeer) X(cuMemPoolGetAccess, cuMemPoolGetAccess)
+    X(cuDeviceCanAccessPeer, cuDeviceCanAccessPeer) X(cuMemPoolGetAccess, cuMemPoolGetAccess) X(cuCtxRecordEvent, cuCtxRecordEvent)
 
 /* Without one of these the engine cannot work; every driver since CUDA 11.0 has them. */
 #define ENGINE_NEEDS(X) \

@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 #include "ring.h"
+#include "capture.h"
 #include "move.h"
 #include "order.h"
 #include "threads.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -140,21 +142,21 @@ static void dismiss(struct ring *ring, int until_alive) {
     ring->quit = 0;
 }
 
-static void release(struct ring *ring) {
-    const struct driver *d = driver();
-    for (int i = 0; i < ring->lanes; i++) {
-        struct lane *lane = &ring->lane[i];
-        if (lane->stream) d->cuStreamSynchronize(lane->stream);
-        for (int h = 0; h < 2; h++)
-            if (lane->half[h].event) d->cuEventDestroy_v2(lane->half[h].event);
-        if (lane->stream) d->cuStreamDestroy_v2(lane->stream);
-    }
-    if (ring->pinned) d->cuMemFreeHost(ring->pinned);
-}
+/* What the driver has made for a ring. */
+struct made {
+    int lanes;
+    char *pinned;
+    struct { CUstream stream; CUevent events[2]; } lane[MAX_STREAMS];
+};
 
-static void clear(struct ring *ring) {
+/* The ring has nothing then. */
+static void take_made(struct ring *ring, struct made *made) {
+    made->lanes = ring->lanes;
+    made->pinned = ring->pinned;
     for (int i = 0; i < ring->lanes; i++) {
         struct lane *lane = &ring->lane[i];
+        made->lane[i].stream = lane->stream;
+        for (int h = 0; h < 2; h++) made->lane[i].events[h] = lane->half[h].event;
         lane->stream = NULL;
         memset(lane->half, 0, sizeof lane->half);
     }
@@ -164,20 +166,73 @@ static void clear(struct ring *ring) {
     atomic_store(&ring->running, 0);
 }
 
-/* By the first lane, without the mutex. 0: the program is at work. Then the driver would wait for the GPU before it frees
+static void release(const struct made *made) {
+    const struct driver *d = driver();
+    for (int i = 0; i < made->lanes; i++) {
+        CUstream stream = made->lane[i].stream;
+        if (stream) d->cuStreamSynchronize(stream);
+        for (int h = 0; h < 2; h++)
+            if (made->lane[i].events[h]) d->cuEventDestroy_v2(made->lane[i].events[h]);
+        if (stream) d->cuStreamDestroy_v2(stream);
+    }
+    if (made->pinned) d->cuMemFreeHost(made->pinned);
+}
+
+static void release_all(struct ring *ring) {
+    struct made made;
+    take_made(ring, &made);
+    release(&made);
+}
+
+/* Of the current context, while no capture begins, which would be spoiled. The event stands for all its streams, where the driver has such. */
+static CUresult record_all(CUcontext context, CUevent event) {
+    const struct driver *d = driver();
+    if (!capture_hold_off()) return CUDA_ERROR_NOT_READY;
+    CUresult result = d->cuCtxRecordEvent ? d->cuCtxRecordEvent(context, event) : d->cuStreamQuery(CU_STREAM_LEGACY);
+    capture_release();
+    return result;
+}
+
+/* Whether the current context has nothing to do: then an event is reached at once. It is not waited for. */
+static int is_idle(void) {
+    static const uint64_t at_once = 5000000;
+    const struct driver *d = driver();
+    CUcontext context = NULL;
+    CUevent event = NULL;
+    uint64_t until = clock_ns() + at_once;
+    if (d->cuCtxGetCurrent(&context) || d->cuEventCreate(&event, CU_EVENT_DISABLE_TIMING)) return 0;
+    int idle = 0, recorded = !record_all(context, event);
+    while (recorded && !(idle = !d->cuEventQuery(event)) && clock_ns() < until) sched_yield();
+    d->cuEventDestroy_v2(event);
+    return idle;
+}
+
+/* By the first lane, without the mutex. 0: the program or the GPU is at work. Then the driver would wait for the GPU before it frees
  * pinned memory, and let nobody launch anything meanwhile. */
 static int give_up(struct ring *ring) {
     uint64_t calls = order_calls(), before = ring->calls;
+    struct made made;
     ring->calls = calls;
-    if (calls != before || pthread_mutex_trylock(&ring->turn)) return 0;
+    if (calls != before || !is_idle() || pthread_mutex_trylock(&ring->turn)) return 0;
     pthread_mutex_lock(&ring->mutex);
     int idle = !ring->lane[0].wanted && !ring->quit && !atomic_load(&ring->refused);
-    if (idle) dismiss(ring, 1);
-    if (idle) ring->alive = 0;
+    if (idle) dismiss(ring, 1), ring->alive = 0, ring->giving_up = 1;
     pthread_mutex_unlock(&ring->mutex);
-    if (idle) release(ring), clear(ring);
+    if (idle) take_made(ring, &made);
     pthread_mutex_unlock(&ring->turn);
-    return idle;
+    if (!idle) return 0;
+    release(&made);
+    pthread_mutex_lock(&ring->mutex);
+    ring->giving_up = 0;
+    pthread_cond_broadcast(&ring->changed);
+    pthread_mutex_unlock(&ring->mutex);
+    return 1;
+}
+
+void ring_await_given_up(struct ring *ring) {
+    pthread_mutex_lock(&ring->mutex);
+    while (ring->giving_up) pthread_cond_wait(&ring->changed, &ring->mutex);
+    pthread_mutex_unlock(&ring->mutex);
 }
 
 static void leave(struct ring *ring) {
@@ -245,7 +300,7 @@ static CUresult start_threads(struct ring *ring) {
 CUresult ring_start(struct ring *ring) {
     CUresult result = make_lanes(ring);
     if (!result) result = start_threads(ring);
-    if (result) release(ring), clear(ring);
+    if (result) release_all(ring);
     else atomic_store(&ring->running, 1);
     return result;
 }
@@ -254,20 +309,22 @@ void ring_forget(struct ring *ring) {
     pthread_mutex_lock(&ring->mutex);
     dismiss(ring, 0);
     pthread_mutex_unlock(&ring->mutex);
-    clear(ring);
+    struct made gone;
+    take_made(ring, &gone);
 }
 
 void ring_stop(struct ring *ring) {
     CUcontext popped;
+    struct made made;
+    ring_await_given_up(ring);
     if (!atomic_load(&ring->running)) return;
     pthread_mutex_lock(&ring->mutex);
     dismiss(ring, 0);
     pthread_mutex_unlock(&ring->mutex);
-    if (!driver()->cuCtxPushCurrent_v2(ring->context)) {
-        release(ring);
-        driver()->cuCtxPopCurrent_v2(&popped);
-    }
-    clear(ring);
+    take_made(ring, &made);
+    if (driver()->cuCtxPushCurrent_v2(ring->context)) return;
+    release(&made);
+    driver()->cuCtxPopCurrent_v2(&popped);
 }
 
 static size_t sum(const struct piece *pieces, size_t count) {

@@ -62,6 +62,7 @@ struct ring {
     pthread_cond_t changed;
     struct job job;
     int alive, working, quit;
+    int giving_up; /* the first lane frees what the ring had, without the turn, as that may wait for the GPU */
 };
 
 void ring_init(struct ring *ring);
@@ -71,6 +72,7 @@ CUresult ring_start(struct ring *ring);
 CUresult ring_copy(struct ring *ring, enum direction direction, const struct piece *pieces, size_t count, int complete);
 CUresult ring_join(struct ring *ring, CUstream stream); /* the stream waits for what was copied last */
 void ring_stop(struct ring *ring);
+void ring_await_given_up(struct ring *ring); /* its context is about to end */
 void ring_forget(struct ring *ring); /* its context is gone, and everything with it but the threads */
 
 #endif

@@ -188,6 +188,9 @@ int op_done(CUstream stream, uint64_t number);
 uint64_t stream_last(CUstream stream); /* the number of what it was given last */
 void op_wait(CUstream stream, uint64_t number);
 void streams_wait(CUcontext context); /* NULL: of every context */
+uint64_t streams_last(void); /* the number of what any was given last */
+int streams_done(CUcontext context, uint64_t number);
+void streams_wait_until(CUcontext context, uint64_t number);
 int streams_idle(void);
 void op_failed(struct op *op, CUresult error);
 

@@ -8,7 +8,8 @@ struct CUevent_st {
     int alive;
     unsigned flags;
     CUcontext context; /* whose streams it records */
-    CUstream stream; /* NULL: never recorded */
+    CUstream stream; /* NULL: never recorded, or with all streams of its context */
+    int whole;       /* that */
     uint64_t number;
     uint64_t capture; /* in which it was recorded; 0: in none */
     double milliseconds;
@@ -35,6 +36,7 @@ CUresult do_cuEventCreate(CUevent *event, unsigned flags) {
         e->flags = flags;
         e->context = context_current();
         e->stream = NULL;
+        e->whole = 0;
         e->number = e->capture = 0;
         *event = e;
     }
@@ -93,8 +95,25 @@ CUresult do_cuEventRecord(CUevent event, CUstream handle) {
     if (stream->context != copy.context) return CUDA_ERROR_INVALID_HANDLE;
     pthread_mutex_lock(&mutex);
     event->stream = stream;
+    event->whole = 0;
     event->capture = capture_of(stream, &event->number);
     if (!event->capture) event->number = op_submit(stamp_op(event, stream), stream);
+    pthread_mutex_unlock(&mutex);
+    return CUDA_SUCCESS;
+}
+
+CUresult do_cuCtxRecordEvent(CUcontext context, CUevent event) {
+    struct CUevent_st copy;
+    if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
+    if (!context_known(context)) return CUDA_ERROR_INVALID_CONTEXT;
+    if (copy.context != context) return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = capture_forbids_wait(context, NULL);
+    if (result) return result;
+    pthread_mutex_lock(&mutex);
+    event->stream = NULL;
+    event->whole = 1;
+    event->capture = 0;
+    event->number = streams_last();
     pthread_mutex_unlock(&mutex);
     return CUDA_SUCCESS;
 }
@@ -108,13 +127,15 @@ CUresult do_cuEventQuery(CUevent event) {
     struct CUevent_st copy;
     CUresult result = event_get_to_wait(event, &copy, CUDA_ERROR_CAPTURED_EVENT);
     if (result) return result;
-    return !copy.stream || op_done(copy.stream, copy.number) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+    int done = copy.whole ? streams_done(copy.context, copy.number) : !copy.stream || op_done(copy.stream, copy.number);
+    return done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }
 
 CUresult do_cuEventSynchronize(CUevent event) {
     struct CUevent_st copy;
     CUresult result = event_get_to_wait(event, &copy, CUDA_ERROR_INVALID_VALUE);
     if (result) return result;
+    if (copy.whole) streams_wait_until(copy.context, copy.number);
     if (copy.stream) op_wait(copy.stream, copy.number);
     pools_settle();
     return CUDA_SUCCESS;
@@ -126,7 +147,8 @@ CUresult do_cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags) {
     if (flags) return CUDA_ERROR_INVALID_VALUE;
     if (event_get(event, &copy)) return CUDA_ERROR_INVALID_HANDLE;
     CUresult result = stream_find(handle, &stream);
-    if (result || !copy.stream) return result;
+    if (result || (!copy.stream && !copy.whole)) return result;
+    if (copy.whole) return CUDA_ERROR_NOT_SUPPORTED; /* not simulated */
     if (copy.capture || capture_active(stream)) return capture_join(stream, copy.capture, copy.stream, copy.number);
     struct op *op = op_new(stream, NULL);
     op->wait_stream = copy.stream;

@@ -212,12 +212,27 @@ static int all_finished(CUcontext context, uint64_t number) {
     return 1;
 }
 
-void streams_wait(CUcontext context) {
+uint64_t streams_last(void) {
     pthread_mutex_lock(&queue_mutex);
     uint64_t number = last_number;
+    pthread_mutex_unlock(&queue_mutex);
+    return number;
+}
+
+int streams_done(CUcontext context, uint64_t number) {
+    pthread_mutex_lock(&queue_mutex);
+    int done = all_finished(context, number);
+    pthread_mutex_unlock(&queue_mutex);
+    return done;
+}
+
+void streams_wait_until(CUcontext context, uint64_t number) {
+    pthread_mutex_lock(&queue_mutex);
     while (!all_finished(context, number)) pthread_cond_wait(&finished, &queue_mutex);
     pthread_mutex_unlock(&queue_mutex);
 }
+
+void streams_wait(CUcontext context) { streams_wait_until(context, streams_last()); }
 
 int streams_idle(void) {
     pthread_mutex_lock(&queue_mutex);

@@ -1,6 +1,7 @@
 /* What the shim asks of the driver for its own sake never waits for the GPU. Each call here is made while a stream is busy until after it. */
 #include "parking.h"
 #include "launch.h"
+#include "threads.h"
 
 enum { BYTES = 8 * MIB };
 
@@ -79,10 +80,36 @@ static void aCaptureForbidsAllocationsAsBefore(void) {
     EXPECT_IS(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cu.cuStreamEndCapture(captured, &graph));
 }
 
+/* Pinned memory is freed when the GPU has done everything, in whatever stream. */
+static void theEnginesBuffersAreNotGivenUpWhileTheGpuIsBusy(void) {
+    setenv("TORPOR_COPY_IDLE_MS", "20", 1);
+    engine_takes_most("2");
+    CUcontext context = use_device(0), other = NULL;
+    copy_bytes(BYTES, 1);
+    CUstream s = made_stream();
+    stop_at(s);
+    sleep_ms(200); /* ten times as long as they may be idle */
+    CUdeviceptr d = 0;
+    char *out = pattern_of(BYTES, 2);
+    OK(cu.cuMemAllocAsync(&d, BYTES, made_stream()));
+    OK(cu.cuMemcpyHtoD_v2(d, out, BYTES)); /* not behind whoever waits for the GPU */
+    EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuStreamQuery(s));
+    go_on = 1;
+    OK(cu.cuCtxSynchronize());
+    EXPECT_IS(0, shim_threads_become(0)); /* now they are */
+    copy_bytes(BYTES, 3);
+    OK(cu.cuCtxCreate_v2(&other, 0, 0));
+    copy_bytes(BYTES, 4);
+    OK(cu.cuCtxDestroy_v2(other)); /* perhaps while they are given up */
+    OK(cu.cuCtxSetCurrent(context));
+    free(out);
+}
+
 int main(void) {
     RUN(anAllocationWithAPitchWaitsForNothing);
     RUN(questionsForAPitchCostNothingForLong);
     RUN(anAllocationDuringACaptureWaitsForNothing);
     RUN(aCaptureForbidsAllocationsAsBefore);
+    RUN_SIMULATED(theEnginesBuffersAreNotGivenUpWhileTheGpuIsBusy, "a real driver may wait for a host function itself");
     return summary();
 }

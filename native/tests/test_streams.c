@@ -154,6 +154,29 @@ static void eventsMeasureTime(void) {
     EXPECT(ms >= 95 && ms < 5000);
 }
 
+static void only_held(void *unused) { (void)unused; for (int i = 0; i < 20000 && !go_on; i++) sleep_ms(1); }
+
+static void anEventOfAContextStandsForAllItsStreams(void) {
+    CUcontext context = use_device(0), other = NULL;
+    CUevent event = NULL;
+    CUstream s = NULL, t = NULL;
+    if (!cu.cuCtxRecordEvent) return;
+    OK(cu.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    OK(cu.cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+    OK(cu.cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+    OK(cu.cuCtxRecordEvent(context, event));
+    OK(cu.cuEventSynchronize(event));
+    go_on = 0;
+    OK(cu.cuLaunchHostFunc(t, only_held, NULL));
+    OK(cu.cuCtxRecordEvent(context, event));
+    EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuEventQuery(event));
+    go_on = 1;
+    OK(cu.cuEventSynchronize(event));
+    OK(cu.cuStreamQuery(t));
+    OK(cu.cuCtxCreate_v2(&other, 0, 0));
+    EXPECT_IS(CUDA_ERROR_INVALID_HANDLE, cu.cuCtxRecordEvent(other, event));
+}
+
 int main(void) {
     RUN(aStreamKeepsItsOrder);
     RUN(anEventOrdersTwoStreams);
@@ -165,5 +188,6 @@ int main(void) {
     RUN(perThreadCopiesWaitForTheirThreadsWork);
     RUN(callbacksAreCalled);
     RUN(eventsMeasureTime);
+    RUN(anEventOfAContextStandsForAllItsStreams);
     return summary();
 }
