@@ -23,6 +23,7 @@ static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static struct stat made;            /* the file, so that no other is taken for it */
 static struct identity named_for;
 static int has_namespace;           /* in its name */
+static char link_path[128];         /* a link to it at the usual place; empty: there is none */
 static enum log_level level;        /* of complaints */
 
 /* glibc's own has got a new name lately. */
@@ -134,12 +135,32 @@ static int open_below(const char *runtime) {
     return make(path) && is_own(path, 022) ? open_in(path) : -1;
 }
 
+static int is_link(const char *path) {
+    char target[sizeof address.sun_path];
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    target[length > 0 ? length : 0] = 0;
+    return !strcmp(target, address.sun_path);
+}
+
+/* So that who knows only the usual path gets here as well. What has that name already keeps it, unless it leads nowhere. */
+static void add_link(const char *directory) {
+    if (!make(directory) || !is_own(directory, 022)) return;
+    snprintf(link_path, sizeof link_path, "%s/%d.sock", directory, named_for.pid);
+    struct stat found;
+    if (!look_at(link_path, &found) && S_ISLNK(found.st_mode) && access(link_path, F_OK)) unlink(link_path);
+    if (symlink(address.sun_path, link_path) && !is_link(link_path)) *link_path = 0;
+}
+
 static int open_usual(void) {
     char path[64];
     unsigned user = geteuid();
     snprintf(path, sizeof path, "/run/user/%u", user);
     int fd = open_below(getenv("XDG_RUNTIME_DIR"));
     if (fd < 0) fd = open_below(path);
+    if (fd >= 0) {
+        snprintf(path, sizeof path, "/tmp/torpor-%u", user);
+        return add_link(path), fd;
+    }
     for (int i = 0; i <= MOST_OTHERS && fd < 0; i++) {
         snprintf(path, sizeof path, i ? "/tmp/torpor-%u-%d" : "/tmp/torpor-%u", user, i);
         if (make(path) && is_own(path, 022)) fd = open_in(path);
@@ -175,5 +196,7 @@ int socket_file_is_current(void) {
 
 void socket_file_remove(void) {
     struct stat found;
+    if (*link_path && is_link(link_path)) unlink(link_path);
+    *link_path = 0;
     if (*address.sun_path && !look_at(address.sun_path, &found) && is_made(&found)) unlink(address.sun_path);
 }

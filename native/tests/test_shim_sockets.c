@@ -296,6 +296,32 @@ static void aDirectoryThatOthersMayWriteToIsNotUsed(void) {
     remove_all(runtime);
 }
 
+static void use_by_both_paths(void *usual) {
+    char path[400];
+    struct stat found;
+    become_another_user();
+    unsetenv("TORPOR_DIR");
+    use_device(0);
+    snprintf(path, sizeof path, "%s", path_in(usual, "%d.sock", (int)getpid(), 0));
+    EXPECT(!lstat(path, &found) && S_ISLNK(found.st_mode));
+    EXPECT(names_pid(ask_at(path, "status"), (int)getpid()));
+    EXPECT(names_pid(ask_at(path_in(getenv("XDG_RUNTIME_DIR"), "torpor/%d.sock", (int)getpid(), 0), "status"), (int)getpid()));
+    remove_all(getenv("TORPOR_SIM_DIR"));
+}
+
+static void theUsualPathLeadsToTheSocketWhereverItIs(void) {
+    char usual[64], runtime[300];
+    if (cannot_become_another()) return;
+    snprintf(usual, sizeof usual, "/tmp/torpor-%u", another_user);
+    snprintf(runtime, sizeof runtime, "/tmp/torpor-run-%d", (int)getpid());
+    OK(mkdir(runtime, 0700));
+    OK(chown(runtime, another_user, another_user));
+    setenv("XDG_RUNTIME_DIR", runtime, 1);
+    OK(wait_child(start_child(use_by_both_paths, usual)));
+    remove_all(usual);
+    remove_all(runtime);
+}
+
 static void command_as_undumpable(void *pipes) {
     char go;
     int *ends = pipes;
@@ -338,6 +364,7 @@ int main(void) {
     RUN(whatWasSweptIsMadeAgain);
     RUN(aFileThatAnotherHasReplacedIsLeftToIt);
     RUN(aDirectoryThatOthersMayWriteToIsNotUsed);
+    RUN(theUsualPathLeadsToTheSocketWhereverItIs);
     RUN(onlyRootCommandsWhatIsNotDumpable);
     return summary();
 }

@@ -30,7 +30,7 @@ import java.util.Map;
  * <tr><td>{@link #parkRdma}</td><td>TORPOR_PARK_RDMA</td><td>0 or 1</td><td>1</td></tr>
  * <tr><td>{@link #freedKeep}</td><td>TORPOR_FREED_KEEP</td><td>0 to 1T</td><td>256M</td></tr>
  * <tr><td>{@link #arenaKeep}</td><td>TORPOR_ARENA_KEEP</td><td>0 or 1</td><td>1</td></tr>
- * <tr><td>{@link #folder}</td><td>TORPOR_DIR</td><td>an absolute path</td><td>/tmp/torpor-UID</td></tr>
+ * <tr><td>{@link #folder}</td><td>TORPOR_DIR</td><td>an absolute path</td><td>the first of its user's own, see docs/parking.md</td></tr>
  * <tr><td>{@link #log}</td><td>TORPOR_LOG</td><td>off, warn, info</td><td>warn</td></tr>
  * </table>
  *

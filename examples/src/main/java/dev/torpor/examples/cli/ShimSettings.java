@@ -67,7 +67,7 @@ final class ShimSettings {
             names = "--dir",
             paramLabel = "DIR",
             description =
-                    "Directory of the control socket, an absolute path as the command sees it. Default: /tmp/torpor-UID.")
+                    "Directory of the control socket, an absolute path as the command sees it. Default: one that only its user may write to.")
     private @Nullable String folder;
 
     @Option(
