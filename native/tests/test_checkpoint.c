@@ -150,7 +150,42 @@ static void aProcessWithoutContextCanBeCheckpointed(void) {
     OK(finish(&t));
 }
 
+struct registration { int ready[2], go[2]; };
+
+static void register_host_memory(void *argument) {
+    enum { BYTES = 4 << 20 };
+    struct registration *pipes = argument;
+    char word = 'r', *host = aligned_alloc(1 << 16, BYTES), back = 0;
+    CUdeviceptr d = 0;
+    use_device(0);
+    memset(host, 42, BYTES);
+    OK(cu.cuMemHostRegister_v2(host, BYTES, 0));
+    OK(cu.cuMemAlloc_v2(&d, BYTES));
+    OK(cu.cuMemcpyHtoD_v2(d, host, BYTES));
+    EXPECT(write(pipes->ready[1], &word, 1) == 1);
+    EXPECT(read(pipes->go[0], &word, 1) == 1);
+    OK(cu.cuMemHostUnregister(host));
+    OK(cu.cuMemcpyDtoH_v2(&back, d + BYTES - 1, 1));
+    EXPECT_IS(42, back);
+    free(host);
+}
+
+static void hostMemoryRegisteredBeforeIsUnregisteredAfterwards(void) {
+    struct registration pipes;
+    char word = 'g';
+    OK(pipe(pipes.ready));
+    OK(pipe(pipes.go));
+    int pid = start_child(register_host_memory, &pipes);
+    EXPECT(read(pipes.ready[0], &word, 1) == 1);
+    load_driver();
+    suspend(pid);
+    resume(pid);
+    EXPECT(write(pipes.go[1], &word, 1) == 1);
+    OK(wait_child(pid));
+}
+
 int main(void) {
+    RUN(hostMemoryRegisteredBeforeIsUnregisteredAfterwards);
     RUN(onlyTheNextTransitionIsLegal);
     RUN(contentsSurvive);
     RUN(strangePidsAreAnswered);

@@ -44,6 +44,7 @@ static void aDescriptorsMemoryIsTheOthers(void) {
 static void anOwnLegacyHandleIsNotOpened(void) {
     CUipcMemHandle handle;
     CUdeviceptr d, opened;
+    setenv("TORPOR_PARK", "0", 1);
     use_device(0);
     OK(cu.cuMemAlloc_v2(&d, LEGACY_BYTES));
     OK(cu.cuIpcGetMemHandle(&handle, d));
