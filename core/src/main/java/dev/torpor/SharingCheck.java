@@ -16,7 +16,7 @@ final class SharingCheck {
             Pattern.compile("/dev/shm/cuda\\.shm\\.[0-9]+\\.([0-9a-f]{1,8})\\.[0-9a-f]+");
     private static final int HEXADECIMAL = 16;
     private static final String UNTOUCHED =
-            " The process was not touched; Suspend.checkSharing(false), or --no-sharing-check, suspends it all the same.";
+            " The process was not touched. It can be suspended all the same without the check for shared memory.";
 
     private SharingCheck() {}
 

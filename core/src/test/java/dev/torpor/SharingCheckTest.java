@@ -49,7 +49,7 @@ class SharingCheckTest {
 
         assertThat(failure(Problem.NOT_SUPPORTED, () -> process.suspend(suspend)))
                 .hasMessageStartingWith("Process " + process.pid() + " imports device memory of other processes")
-                .hasMessageContaining("--no-sharing-check")
+                .hasMessageContaining("without the check for shared memory")
                 .hasMessageContaining("The process was not touched");
         assertThat(driver.calls).doesNotContain("cuCheckpointProcessLock");
         assertThat(shim.heard).allMatch("status"::equals);
