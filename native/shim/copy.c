@@ -172,12 +172,52 @@ EITHER_LATER(cuMemcpyAsync_ptsz, CU_STREAM_PER_THREAD)
     }
 PLAIN_DEVICE_COPIES(PLAIN)
 
-#define SHAPED(name, stream, parameters, arguments) \
+static CUdeviceptr end_of(CUmemorytype type, CUdeviceptr address) { return type == CU_MEMORYTYPE_DEVICE || type == CU_MEMORYTYPE_UNIFIED ? address : 0; }
+
+static int flat_let_reach(const CUDA_MEMCPY2D *c) {
+    return c && peers_let_reach(end_of(c->dstMemoryType, c->dstDevice), end_of(c->srcMemoryType, c->srcDevice));
+}
+
+/* CUDA_MEMCPY3D, as far as the addresses. */
+struct deep_end { size_t x, y, z, level; CUmemorytype type; const void *host; CUdeviceptr device; void *array, *reserved; size_t pitch, height; };
+
+static int deep_let_reach(const void *copy) {
+    const struct deep_end *from = copy, *to = from + 1;
+    return copy && peers_let_reach(end_of(to->type, to->device), end_of(from->type, from->device));
+}
+
+static int batch_let_reach(const CUdeviceptr *to, const CUdeviceptr *from, size_t count) {
+    int reached = 0;
+    for (size_t i = 0; to && from && i < count; i++) reached |= peers_let_reach(to[i], from[i]);
+    return reached;
+}
+
+#define REACHING(name, stream, arguments, let_reach) \
+    const struct driver *d = driver(); \
+    if (!d) return CUDA_ERROR_NOT_INITIALIZED; \
+    struct giving *giving = order_enter(stream, GATE_ALL); \
+    CUresult answer = d->name arguments; \
+    if (answer == CUDA_ERROR_INVALID_VALUE && (let_reach)) answer = d->name arguments; \
+    order_leave(giving); \
+    return answer
+
+#define FLAT(name, stream, parameters, arguments) \
     EXPORT CUresult name parameters { \
         count_passed(PASSED_SHAPED, 0); \
-        IN_ORDER(GATE_ALL, stream, name, arguments); \
+        REACHING(name, stream, arguments, flat_let_reach(copy)); \
     }
-SHAPED_COPIES(SHAPED)
+FLAT_COPIES(FLAT)
+
+#define DEEP(name, stream, parameters, arguments) \
+    EXPORT CUresult name parameters { \
+        count_passed(PASSED_SHAPED, 0); \
+        REACHING(name, stream, arguments, deep_let_reach(copy)); \
+    }
+DEEP_COPIES(DEEP)
+
+#define BATCHED(name, stream, parameters, arguments) \
+    EXPORT CUresult name parameters { REACHING(name, stream, arguments, batch_let_reach(to, from, count)); }
+BATCHED_COPIES(BATCHED)
 
 CUresult torpor_copy_to_device(CUdeviceptr to, const void *from, size_t bytes) { return cuMemcpyHtoD_v2(to, from, bytes); }
 CUresult torpor_copy_to_host(void *to, CUdeviceptr from, size_t bytes) { return cuMemcpyDtoH_v2(to, from, bytes); }

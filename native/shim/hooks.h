@@ -20,12 +20,14 @@
     X(name, CU_STREAM_LEGACY, parameters, arguments) X(name##_ptds, CU_STREAM_PER_THREAD, parameters, arguments)
 
 /* Counted, never taken by the engine. */
-#define SHAPED_COPIES(X) \
+#define FLAT_COPIES(X) \
     IN_DEFAULT(X, cuMemcpy2D_v2, (const CUDA_MEMCPY2D *copy), (copy)) \
     IN_DEFAULT(X, cuMemcpy2DUnaligned_v2, (const CUDA_MEMCPY2D *copy), (copy)) \
+    IN_STREAM(X, cuMemcpy2DAsync_v2, stream, (const CUDA_MEMCPY2D *copy, CUstream stream), (copy, stream))
+#define DEEP_COPIES(X) \
     IN_DEFAULT(X, cuMemcpy3D_v2, (const void *copy), (copy)) \
-    IN_STREAM(X, cuMemcpy2DAsync_v2, stream, (const CUDA_MEMCPY2D *copy, CUstream stream), (copy, stream)) \
     IN_STREAM(X, cuMemcpy3DAsync_v2, stream, (const void *copy, CUstream stream), (copy, stream))
+#define SHAPED_COPIES(X) FLAT_COPIES(X) DEEP_COPIES(X)
 
 #define LAUNCHES(X) \
     IN_STREAM(X, cuLaunchKernel, stream, (CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream stream, void **parameters, void **extra), (f, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra)) \
@@ -67,7 +69,8 @@
 /* These reach memory of other devices without peer access, if it is the driver's own. */
 #define PLAIN_DEVICE_COPIES(X) \
     IN_DEFAULT(X, cuMemcpyDtoD_v2, (CUdeviceptr to, CUdeviceptr from, size_t bytes), (to, from, bytes)) \
-    IN_STREAM(X, cuMemcpyDtoDAsync_v2, stream, (CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream), (to, from, bytes, stream))
+    IN_STREAM(X, cuMemcpyDtoDAsync_v2, stream, (CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream), (to, from, bytes, stream)) \
+    IN_STREAM(X, cuMemcpyWithAttributesAsync, stream, (CUdeviceptr to, CUdeviceptr from, size_t bytes, void *attributes, CUstream stream), (to, from, bytes, attributes, stream))
 
 #define DEVICE_COPIES(X) \
     IN_DEFAULT(X, cuMemcpyPeer, (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes), (to, to_context, from, from_context, bytes)) \
@@ -76,11 +79,13 @@
     IN_DEFAULT(X, cuMemcpyAtoD_v2, (CUdeviceptr to, CUarray from, size_t at, size_t bytes), (to, from, at, bytes)) \
     IN_STREAM(X, cuMemcpy3DBatchAsync, stream, (size_t count, void *operations, size_t *failed, unsigned long long flags, CUstream stream), (count, operations, failed, flags, stream)) \
     IN_STREAM(X, cuMemcpy3DBatchAsync_v2, stream, (size_t count, void *operations, unsigned long long flags, CUstream stream), (count, operations, flags, stream)) \
-    IN_STREAM(X, cuMemcpyWithAttributesAsync, stream, (CUdeviceptr to, CUdeviceptr from, size_t bytes, void *attributes, CUstream stream), (to, from, bytes, attributes, stream)) \
     IN_STREAM(X, cuMemcpy3DWithAttributesAsync, stream, (void *operation, unsigned long long flags, CUstream stream), (operation, flags, stream)) \
     IN_STREAM(X, cuMemBatchDecompressAsync, stream, (void *operations, size_t count, unsigned flags, size_t *failed, CUstream stream), (operations, count, flags, failed, stream)) \
     IN_STREAM(X, cuMemcpyPeerAsync, stream, (CUdeviceptr to, CUcontext to_context, CUdeviceptr from, CUcontext from_context, size_t bytes, CUstream stream), (to, to_context, from, from_context, bytes, stream)) \
-    IN_STREAM(X, cuMemcpy3DPeerAsync, stream, (const void *copy, CUstream stream), (copy, stream)) \
+    IN_STREAM(X, cuMemcpy3DPeerAsync, stream, (const void *copy, CUstream stream), (copy, stream))
+
+/* Of several, each with its own two addresses. */
+#define BATCHED_COPIES(X) \
     IN_STREAM(X, cuMemcpyBatchAsync, stream, (CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, void *attributes, size_t *indexes, size_t attribute_count, size_t *failed, CUstream stream), (to, from, sizes, count, attributes, indexes, attribute_count, failed, stream)) \
     IN_STREAM(X, cuMemcpyBatchAsync_v2, stream, (CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t count, void *attributes, size_t *indexes, size_t attribute_count, CUstream stream), (to, from, sizes, count, attributes, indexes, attribute_count, stream))
 
@@ -113,7 +118,7 @@
     X(cuPointerSetAttribute, (const void *value, CUpointer_attribute attribute, CUdeviceptr address), (value, attribute, address)) \
     X(cuTexObjectCreate, (void *texture, const void *resource, const void *description, const void *view), (texture, resource, description, view))
 
-#define WORK(X) LAUNCHES(X) FILLS(X) PLAIN_DEVICE_COPIES(X) DEVICE_COPIES(X) SHAPED_COPIES(X)
+#define WORK(X) LAUNCHES(X) FILLS(X) PLAIN_DEVICE_COPIES(X) DEVICE_COPIES(X) BATCHED_COPIES(X) SHAPED_COPIES(X)
 
 #define OTHERS(X) \
     X(cuInit, cuInit) \

@@ -263,6 +263,23 @@ static void largeCopiesReachOtherDevices(void) {
     free(in);
 }
 
+static void shapedCopiesReachOtherDevices(void) {
+    CUdeviceptr there = 0;
+    char *out = pattern_of(BYTES, 3), *in = calloc(1, BYTES);
+    two_devices();
+    OK(cu.cuCtxSetCurrent(second));
+    OK(cu.cuMemAlloc_v2(&there, BYTES));
+    OK(cu.cuCtxSetCurrent(first));
+    CUDA_MEMCPY2D up = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = out, .srcPitch = MIB, .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = there, .dstPitch = MIB, .WidthInBytes = MIB, .Height = BYTES / MIB};
+    CUDA_MEMCPY2D down = {.srcMemoryType = CU_MEMORYTYPE_UNIFIED, .srcDevice = there, .srcPitch = MIB, .dstMemoryType = CU_MEMORYTYPE_HOST, .dstHost = in, .dstPitch = MIB, .WidthInBytes = MIB, .Height = BYTES / MIB};
+    OK(cu.cuMemcpy2D_v2(&up));
+    OK(cu.cuMemcpy2DAsync_v2(&down, NULL));
+    OK(cu.cuCtxSynchronize());
+    EXPECT(!memcmp(in, out, BYTES));
+    free(out);
+    free(in);
+}
+
 /* --- a stream of one device that waits holds up nobody on another --- */
 
 static _Atomic int allocated_late;
@@ -330,6 +347,7 @@ int main(void) {
     RUN_SIMULATED(accessDoesNotOutliveItsContext, "two devices");
     RUN_SIMULATED(accessIsToOneContextsMemory, "two devices");
     RUN_SIMULATED(largeCopiesReachOtherDevices, "two devices");
+    RUN_SIMULATED(shapedCopiesReachOtherDevices, "two devices");
     RUN_SIMULATED(aStreamIsDestroyedMeanwhile, "two devices");
     RUN_SIMULATED(memoryIsFreedMeanwhile, "two devices");
     RUN_SIMULATED(memoryIsAllocatedMeanwhile, "two devices");
