@@ -33,7 +33,7 @@ final class Conversation {
     private volatile boolean givenUp;
     private volatile boolean said;
     private @Nullable String answer;
-    private @Nullable IOException failure;
+    private @Nullable Throwable failure;
 
     private Conversation(Path socket, String line) {
         this.socket = socket;
@@ -57,18 +57,22 @@ final class Conversation {
             giveUp();
             throw new ShimTrouble(Kind.SILENT, "no answer came within " + Phase.text(limit.orElse(Duration.ZERO)));
         }
-        IOException failed = failure;
+        Throwable failed = failure;
         if (failed instanceof ConnectException || (failed != null && !said)) {
-            throw new ShimTrouble(Kind.ABSENT, "nothing can be told to it: " + failed.getMessage());
+            throw new ShimTrouble(Kind.ABSENT, "nothing can be told to it: " + words(failed));
         }
         if (failed != null) {
-            throw new ShimTrouble(Kind.BROKEN, "the connection broke: " + failed.getMessage());
+            throw new ShimTrouble(Kind.BROKEN, "the connection broke: " + words(failed));
         }
         String whole = answer;
         if (whole == null) {
             throw new ShimTrouble(Kind.BROKEN, "the connection ended before the answer did");
         }
         return whole;
+    }
+
+    private static String words(Throwable failed) {
+        return failed instanceof IOException ? String.valueOf(failed.getMessage()) : failed.toString();
     }
 
     /** An interrupt is kept for later. */
@@ -119,8 +123,8 @@ final class Conversation {
             }
             said = true;
             answer = read(opened);
-        } catch (IOException e) {
-            failure = e;
+        } catch (Throwable t) { // an Error of the JVM, too, is the caller's
+            failure = t;
         } finally {
             ended.countDown();
         }

@@ -19,10 +19,12 @@ import java.util.function.ToIntFunction;
  */
 public final class CopyEngine {
     private final Cuda cuda;
+    private final CudaDriver driver;
     private final LibTorpor library;
 
     private CopyEngine(Cuda cuda, LibTorpor library) {
         this.cuda = cuda;
+        this.driver = cuda.driver();
         this.library = library;
     }
 
@@ -93,13 +95,15 @@ public final class CopyEngine {
         Calls.check(cuda.driver(), call.applyAsInt(function), name + "(" + bytes + " bytes)");
     }
 
-    /** Gives up what the copies hold in a context; the current context of the calling thread stays what it is. */
+    /** Gives up what the copies hold in a context, also after {@link Cuda#close}; the calling thread's current context stays. */
     void end(long context) {
-        CudaDriver driver = cuda.driver();
         long[] before = new long[1];
         if (driver.cuCtxGetCurrent(before) == 0 && driver.cuCtxSetCurrent(context) == 0) {
-            library.copyEnd();
-            driver.cuCtxSetCurrent(before[0]);
+            try {
+                library.copyEnd();
+            } finally {
+                driver.cuCtxSetCurrent(before[0]);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ import dev.torpor.driver.NativeEnvironment;
 import dev.torpor.driver.Nvml;
 import dev.torpor.tools.ProcFs;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +30,8 @@ public final class Cuda implements AutoCloseable {
     private final CudaOptions options;
     private final Drivers.Opened opened;
     private final CudaDriver driver;
+    private final DriverCalls calls;
+    private volatile Duration lateLimit = Timeouts.LATE;
     private final Object initializing = new Object();
     private @Nullable EarlyInitialization early;
     private EarlyInitialization.@Nullable Outcome earlyOutcome;
@@ -45,6 +48,7 @@ public final class Cuda implements AutoCloseable {
         this.options = options;
         this.opened = opened;
         this.driver = opened.driver();
+        this.calls = DriverCalls.of(opened.library());
         this.early = opened.early();
     }
 
@@ -82,6 +86,22 @@ public final class Cuda implements AutoCloseable {
             throw new TorporException(Problem.CLOSED, "This Cuda has been closed: open another.");
         }
         return driver;
+    }
+
+    /** How long a transition waits for the end of a step that was given up, so that it can be undone. */
+    Duration lateLimit() {
+        return lateLimit;
+    }
+
+    /** For tests, which have no time. */
+    Cuda lateLimit(Duration limit) {
+        lateLimit = limit;
+        return this;
+    }
+
+    /** Calls about processes, with limits. */
+    DriverCalls calls() {
+        return calls;
     }
 
     /** Whether the driver is Torpor's simulator, which no GPU stands behind. */
@@ -334,8 +354,8 @@ public final class Cuda implements AutoCloseable {
     /** Null without NVML. */
     @Nullable
     DeviceMemory deviceMemory() {
-        driver();
         synchronized (initializing) {
+            driver(); // none is opened behind close()
             if (!nvmlTried) {
                 nvmlTried = true;
                 Nvml nvml = Drivers.openNvml(opened.provider(), opened.library(), options);
@@ -353,15 +373,23 @@ public final class Cuda implements AutoCloseable {
                 return;
             }
             closed = true;
-            awaitEarly();
-            if (earlyContext != 0 && earlyOutcome != null) {
-                driver.cuDevicePrimaryCtxRelease_v2(earlyOutcome.device());
-                earlyContext = 0;
+            try {
+                releaseEarly();
+            } finally {
+                if (deviceMemory != null) {
+                    deviceMemory.close();
+                    deviceMemory = null;
+                }
             }
-            if (deviceMemory != null) {
-                deviceMemory.close();
-                deviceMemory = null;
-            }
+        }
+    }
+
+    /** Lets go of the context that was retained on the native thread, unless {@link #context} has given it to the caller. */
+    private void releaseEarly() {
+        awaitEarly();
+        if (earlyContext != 0 && earlyOutcome != null) {
+            earlyContext = 0;
+            driver.cuDevicePrimaryCtxRelease_v2(earlyOutcome.device());
         }
     }
 

@@ -9,6 +9,9 @@ import dev.torpor.driver.CudaResult;
  * @param sentence what was called on whom, the answer, what it means, what to do; without the state of the process
  */
 record Failure(Problem problem, String sentence) {
+    static final String OTHER_CONTROLLER =
+            "Another controller is at work on the process: ask for the state, and go on from there.";
+
     private static final String MANAGED =
             "The driver cannot checkpoint what this process uses, most likely managed memory"
                     + " (cuMemAllocManaged, UVM), for which it answers 801 at first and 999 at each later try: start it without managed memory,"
@@ -21,6 +24,16 @@ record Failure(Problem problem, String sentence) {
 
     TorporException exception() {
         return new TorporException(problem, sentence);
+    }
+
+    /** A step threw what is no answer of the driver or the shim. */
+    static Failure inJava(long pid, Step step, Throwable thrown) {
+        boolean wrapped = thrown instanceof IllegalStateException && thrown.getCause() != null;
+        return new Failure(
+                thrown instanceof TorporException known
+                        ? known.problem()
+                        : step.byShim() ? Problem.SHIM : Problem.DRIVER,
+                step.function() + "(pid " + pid + ") failed in Java: " + (wrapped ? thrown.getCause() : thrown) + ".");
     }
 
     static Failure of(CudaDriver driver, Preflight preflight, Plan plan, Step step, int result) {
@@ -91,7 +104,7 @@ record Failure(Problem problem, String sentence) {
             default ->
                 new Failure(
                         result == CudaResult.ILLEGAL_STATE ? Problem.WRONG_STATE : Problem.RESTORE_FAILED,
-                        call + "Try again.");
+                        call + (result == CudaResult.ILLEGAL_STATE ? OTHER_CONTROLLER : "Try again."));
         };
     }
 
@@ -107,9 +120,7 @@ record Failure(Problem problem, String sentence) {
 
     private static Failure other(int result, String call, String advice) {
         return result == CudaResult.ILLEGAL_STATE
-                ? new Failure(
-                        Problem.WRONG_STATE,
-                        call + "Another controller has changed its state: ask for it and go on from there.")
+                ? new Failure(Problem.WRONG_STATE, call + OTHER_CONTROLLER)
                 : new Failure(Problem.DRIVER, call + advice);
     }
 }

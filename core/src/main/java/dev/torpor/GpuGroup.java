@@ -261,22 +261,29 @@ public final class GpuGroup {
                     thrown.add(e);
                 }
             });
-            thread.start();
-            threads.add(thread);
+            try {
+                thread.start();
+                threads.add(thread);
+            } catch (OutOfMemoryError e) { // there can be no more threads
+                act.accept(transition);
+            }
         }
-        threads.forEach(GpuGroup::join);
+        joinAll(threads);
         if (!thrown.isEmpty()) {
             throw new IllegalStateException("a step of a group failed", thrown.get(0));
         }
     }
 
-    private static void join(Thread thread) {
+    /** An interrupt is kept for later. */
+    static void joinAll(List<Thread> threads) {
         boolean interrupted = false;
-        while (thread.isAlive()) {
-            try {
-                thread.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
+        for (Thread thread : threads) {
+            while (thread.isAlive()) {
+                try {
+                    thread.join();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
             }
         }
         if (interrupted) {

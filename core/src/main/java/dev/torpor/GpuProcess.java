@@ -43,7 +43,7 @@ public final class GpuProcess {
     /**
      * Asks the driver for the state (cuCheckpointProcessGetState), and where it says that the process runs, the shim in it, if there is
      * one: so {@link ProcessState#PARKED} is an answer, while a process that is checkpointed is that, parked or not. While a transition
-     * runs in the process, the driver answers only at its end; the shim answers at once, or is given up after 10 s.
+     * of the driver runs in the process, the driver answers only at its end; the shim answers at once also while it parks.
      *
      * @throws TorporException {@link Problem#NO_SUCH_PROCESS}, {@link Problem#PROCESS_REPLACED},
      *     {@link Problem#NOT_A_CUDA_PROCESS}, {@link Problem#NO_PERMISSION}; {@link Problem#WRONG_STATE} if the process is stopped
@@ -56,7 +56,8 @@ public final class GpuProcess {
     }
 
     /**
-     * As {@link #state()}, and gives up after a time.
+     * As {@link #state()}, and gives up after a time. The driver's call then goes on in a daemon thread, which later questions about the
+     * process join.
      *
      * @throws TorporException as {@link #state()}, and {@link Problem#UNRESPONSIVE}
      */

@@ -125,20 +125,19 @@ final class Preflight {
     /** @throws TorporException as {@link GpuProcess#state(Duration)} */
     ProcessState state(Optional<Duration> limit) {
         checkNotStopped();
-        int[] state = new int[1];
-        int result;
+        DriverCalls.Answer answer;
         try {
-            result = Bounded.call("state-" + pid, limit, new StateQuery(driver, (int) pid, state));
-        } catch (Bounded.Overdue e) {
+            answer = cuda.calls().ask(StateQuery.FUNCTION, (int) pid, limit, new StateQuery(driver, (int) pid));
+        } catch (DriverCalls.Overdue e) {
             throw new TorporException(
                     Problem.UNRESPONSIVE,
                     "The driver did not tell the state of process " + pid + " within " + Phase.text(limit.orElseThrow())
                             + ", as is the case while a transition runs in it: ask again later.");
         }
-        if (result != CudaResult.SUCCESS) {
-            throw refused("cuCheckpointProcessGetState", result);
+        if (answer.result() != CudaResult.SUCCESS) {
+            throw refused(StateQuery.FUNCTION, answer.result());
         }
-        return ProcessState.of(state[0]);
+        return ProcessState.of(answer.value());
     }
 
     /** The driver knows without the process's help whether it has initialised CUDA, and then waits for its answer. */
@@ -151,12 +150,17 @@ final class Preflight {
 
     private boolean usesCuda() {
         try {
-            return Bounded.call(
-                            "thread-" + pid,
-                            Optional.of(REHEARSAL),
-                            () -> driver.cuCheckpointProcessGetRestoreThreadId((int) pid, new int[1]))
+            String function = "cuCheckpointProcessGetRestoreThreadId";
+            return cuda.calls()
+                            .ask(
+                                    function,
+                                    (int) pid,
+                                    Optional.of(REHEARSAL),
+                                    () -> new DriverCalls.Answer(
+                                            driver.cuCheckpointProcessGetRestoreThreadId((int) pid, new int[1]), 0))
+                            .result()
                     == CudaResult.SUCCESS;
-        } catch (Bounded.Overdue e) {
+        } catch (DriverCalls.Overdue e) {
             return true;
         }
     }
@@ -172,12 +176,8 @@ final class Preflight {
             return state;
         }
         try {
-            ShimAnswer answer = shim.exchange("status", Optional.of(ShimControl.patience(limit)));
-            return answer.ok() ? shim.status(answer).state() : state;
+            return shim.state(limit);
         } catch (ShimTrouble e) {
-            if (e.kind() == ShimTrouble.Kind.ABSENT || e.kind() == ShimTrouble.Kind.DENIED) {
-                return state;
-            }
             throw ShimFailure.of(proc, pid, "status", e).exception();
         }
     }

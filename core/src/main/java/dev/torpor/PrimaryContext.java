@@ -68,15 +68,20 @@ public final class PrimaryContext implements AutoCloseable {
         return free[0];
     }
 
-    /** Gives the reference back (cuDevicePrimaryCtxRelease); later calls do nothing. */
+    /**
+     * Gives the reference back (cuDevicePrimaryCtxRelease), once: later calls do nothing. The {@link Cuda} that it comes from may have been
+     * closed before.
+     */
     @Override
     public void close() {
         if (closed.compareAndSet(false, true)) {
-            beforeRelease.accept(handle);
-            Calls.check(
-                    driver,
-                    driver.cuDevicePrimaryCtxRelease_v2(device),
-                    "cuDevicePrimaryCtxRelease(device " + device + ")");
+            int result;
+            try {
+                beforeRelease.accept(handle);
+            } finally {
+                result = driver.cuDevicePrimaryCtxRelease_v2(device);
+            }
+            Calls.check(driver, result, "cuDevicePrimaryCtxRelease(device " + device + ")");
         }
     }
 }

@@ -22,7 +22,7 @@ public final class ProcessState {
      * {@link #LOCKED} or {@link #CHECKPOINTED} may be parked too.
      */
     public static final ProcessState PARKED = new ProcessState(-2);
-    /** The shim is parking it. */
+    /** The shim is parking it; or a shim of an earlier version is busy with a command, and answers no question until that is done. */
     public static final ProcessState PARKING = new ProcessState(-3);
     /** The shim is giving it its memory back. */
     public static final ProcessState UNPARKING = new ProcessState(-4);

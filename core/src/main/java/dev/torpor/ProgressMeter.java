@@ -73,7 +73,7 @@ final class ProgressMeter implements AutoCloseable {
         try {
             hearer.progress(
                     new Progress(current, Duration.ofNanos(System.nanoTime() - begun), moved(current), bytesTotal));
-        } catch (RuntimeException | Error e) {
+        } catch (Throwable e) { // whatever a listener throws is no failure of the transition
             listener = null;
             System.getLogger("dev.torpor")
                     .log(System.Logger.Level.WARNING, "a progress listener failed, and is told no more", e);

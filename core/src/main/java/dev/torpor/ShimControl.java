@@ -31,6 +31,9 @@ public final class ShimControl {
     /** What asks for no work is answered in microseconds. */
     private static final Duration PATIENCE = Duration.ofSeconds(10);
 
+    /** What a question about the state may take of a caller's time. */
+    static final Duration AT_ONCE = Duration.ofSeconds(1);
+
     private static final String STATUS = "status";
 
     private static final Duration LONGEST_WAIT = Duration.ofHours(1); // of the protocol
@@ -154,21 +157,29 @@ public final class ShimControl {
     }
 
     /** The driver's lock waits for ever with a timeout of 0; the shim for an hour at most. */
-    static String parkCommand(Suspend options) {
+    static String parkCommand(Suspend options, @Nullable String by) {
         Duration timeout = options.lockTimeout();
         boolean longest = timeout.isZero() || timeout.compareTo(LONGEST_WAIT) > 0;
         String kept = options.stored() ? " keep=1" : "";
         return parkCommand(
                 longest ? LONGEST_WAIT : timeout,
-                options.arena().map(folder -> kept + " arena=" + folder).orElse(""));
+                named(by)
+                        + options.arena()
+                                .map(folder -> kept + " arena=" + folder)
+                                .orElse(""));
+    }
+
+    private static String named(@Nullable String by) {
+        return by == null ? "" : " by=" + by;
     }
 
     private static String parkCommand(Duration timeout, String arena) {
         return "park timeout-ms=" + Timeouts.millis(timeout) + arena;
     }
 
-    static String unparkCommand(Resume options) {
-        return "unpark"
+    /** @param by unparks only what was parked by this name; null for whatever is parked */
+    static String unparkCommand(Resume options, @Nullable String by) {
+        return "unpark" + named(by)
                 + (options.removesStored() ? " keep=0" : "")
                 + options.storedAt().map(folder -> " arena=" + folder).orElse("");
     }
@@ -195,6 +206,29 @@ public final class ShimControl {
     /** How long to wait for the answer to a question, where the caller allows so long for each step. */
     static Duration patience(Optional<Duration> step) {
         return step.isPresent() && step.get().compareTo(PATIENCE) < 0 ? step.get() : PATIENCE;
+    }
+
+    /**
+     * The state of a process that runs as far as the driver knows. A shim that listens and does not answer within 1 s is one of an earlier
+     * version, which answers no question while it parks: that counts as {@link ProcessState#PARKING}.
+     *
+     * @param limit that the caller sets
+     * @throws ShimTrouble if no answer came within a limit of less than 1 s, or one that makes no sense
+     */
+    ProcessState state(Optional<Duration> limit) throws ShimTrouble {
+        Duration patience = limit.isPresent() && limit.get().compareTo(AT_ONCE) < 0 ? limit.get() : AT_ONCE;
+        try {
+            ShimAnswer answer = exchange("status", Optional.of(patience));
+            return answer.ok() ? status(answer).state() : ProcessState.RUNNING;
+        } catch (ShimTrouble e) {
+            if (e.kind() == Kind.ABSENT || e.kind() == Kind.DENIED) {
+                return ProcessState.RUNNING;
+            }
+            if (e.kind() == Kind.SILENT && patience.equals(AT_ONCE)) {
+                return ProcessState.PARKING;
+            }
+            throw e;
+        }
     }
 
     /** The answer, a refusal among them. */

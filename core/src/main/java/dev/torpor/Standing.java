@@ -35,6 +35,15 @@ record Standing(ProcessState driver, ProcessState shim) {
         return equals(before) ? " It is still " + state() + asWell + "." : " It is " + state() + " now" + asWell + ".";
     }
 
+    /** Whether the step can be done from here, as far as is known. */
+    boolean isWhere(Step step) {
+        if (!step.byShim()) {
+            return driver.equals(step.from()) || driver.equals(ProcessState.UNKNOWN);
+        }
+        return (driver.equals(ProcessState.RUNNING) || driver.equals(ProcessState.UNKNOWN))
+                && (shim.equals(step.from()) || shim.equals(ProcessState.UNKNOWN));
+    }
+
     Standing after(Step step) {
         return step.byShim() ? new Standing(driver, step.to()) : new Standing(step.to(), shim);
     }

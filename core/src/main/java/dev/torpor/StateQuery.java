@@ -1,12 +1,16 @@
 package dev.torpor;
 
 import dev.torpor.driver.CudaDriver;
-import java.util.function.IntSupplier;
+import java.util.function.Supplier;
 
-/** cuCheckpointProcessGetState, as a call that can be bounded; a class, since the first lambda of a JVM costs milliseconds. */
-record StateQuery(CudaDriver driver, int pid, int[] state) implements IntSupplier {
+/** cuCheckpointProcessGetState, as a question to ask; a class, since the first lambda of a JVM costs milliseconds. */
+record StateQuery(CudaDriver driver, int pid) implements Supplier<DriverCalls.Answer> {
+    static final String FUNCTION = "cuCheckpointProcessGetState";
+
     @Override
-    public int getAsInt() {
-        return driver.cuCheckpointProcessGetState(pid, state);
+    public DriverCalls.Answer get() {
+        int[] state = {ProcessState.UNKNOWN.code()};
+        int result = driver.cuCheckpointProcessGetState(pid, state);
+        return new DriverCalls.Answer(result, state[0]);
     }
 }

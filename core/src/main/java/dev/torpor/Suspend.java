@@ -129,7 +129,8 @@ public final class Suspend {
 
     /**
      * How long to wait for the driver, or the shim, in any one step. Neither can be interrupted: after this time the call fails with
-     * {@link Problem#UNRESPONSIVE}, and the step may still end by itself.
+     * {@link Problem#UNRESPONSIVE}. Before that it waits up to 30 s more for the end of the step, to undo it and the steps before it; if
+     * the step does not end by then, its end is unknown, and the message says so.
      */
     public Suspend stepTimeout(Duration timeout) {
         Values changed = new Values(values);

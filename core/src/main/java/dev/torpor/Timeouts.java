@@ -6,7 +6,10 @@ import java.time.Duration;
 /** What the driver and the library accept as a timeout. */
 final class Timeouts {
     private static final long MAX_MILLIS = 0xFFFF_FFFFL;
-    private static final Duration MAX_STEP = Duration.ofDays(365);
+    static final Duration LONGEST = Duration.ofDays(365);
+
+    /** How long to wait for the end of a step that was given up, or whose answer was lost, so that it can be undone. */
+    static final Duration LATE = Duration.ofSeconds(30);
 
     private Timeouts() {}
 
@@ -21,9 +24,9 @@ final class Timeouts {
     }
 
     static Duration positive(Duration timeout) {
-        if (timeout.isNegative() || timeout.isZero() || timeout.compareTo(MAX_STEP) > 0) {
+        if (timeout.isNegative() || timeout.isZero() || timeout.compareTo(LONGEST) > 0) {
             throw new IllegalArgumentException("a step timeout of " + TimeText.of(timeout)
-                    + " is out of range: use more than 0, up to " + TimeText.of(MAX_STEP));
+                    + " is out of range: use more than 0, up to " + TimeText.of(LONGEST));
         }
         return timeout;
     }

@@ -3,7 +3,9 @@ package dev.torpor;
 import dev.torpor.driver.CudaDriver;
 import dev.torpor.driver.CudaResult;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -15,16 +17,24 @@ import org.jspecify.annotations.Nullable;
 /** One run of a plan: check everything, do the steps and time each, and on a failure walk back to where it began. */
 final class Transition implements AutoCloseable {
     private static final int GPU_PAIRS_VERSION = 13000;
-    private static final long SETTLE_MILLIS = 20;
+    private static final Duration LOST_ANSWER = Duration.ofMinutes(10); // without a limit of the caller's
+    private static final Duration LOOK_AGAIN = Duration.ofMillis(20);
+    private static final int LOOKS = 10;
+    private static final String LEFT =
+            " Another controller is at work on the process, and it was left as that one has it.";
 
     private final Cuda cuda;
     private final CudaDriver driver;
     private final Preflight preflight;
     private final Plan plan;
     private final int pid;
+    private final ShimTalk talk;
     private final long begin = System.nanoTime();
     private final List<Phase> done = new ArrayList<>();
     private final List<Phase> undone = new ArrayList<>();
+    /** Its own steps that stand, in the order in which they were done. No other controller's step is ever undone. */
+    private final Deque<Step> own = new ArrayDeque<>();
+
     private Standing start = Standing.UNKNOWN;
     private Standing reached = Standing.UNKNOWN;
     private Standing end = Standing.UNKNOWN;
@@ -33,8 +43,16 @@ final class Transition implements AutoCloseable {
     private List<Step> steps = List.of();
     private Step begun = Step.LOCK;
     private Outcome outcome = Outcome.DONE;
+    private @Nullable Throwable thrown;
     private boolean overdue;
     private boolean cancelled;
+    /** Nobody knows what has become of the step that was given up. */
+    private boolean lost;
+
+    private boolean parkIsMine;
+    /** The shim has answered the last command. */
+    private boolean answered;
+
     private @Nullable ProgressMeter meter;
     private Duration checks = Duration.ZERO;
     private long queryNanos;
@@ -49,6 +67,7 @@ final class Transition implements AutoCloseable {
         this.preflight = preflight;
         this.plan = plan;
         this.pid = (int) preflight.pid();
+        this.talk = new ShimTalk(preflight, plan);
     }
 
     /**
@@ -57,7 +76,7 @@ final class Transition implements AutoCloseable {
      */
     static void rehearse(Cuda cuda, Preflight preflight) {
         Transition rehearsal = new Transition(cuda, preflight, Plan.suspend(Suspend.defaults()));
-        new StateQuery(cuda.driver(), (int) ProcessHandle.current().pid(), new int[1]).getAsInt();
+        new StateQuery(cuda.driver(), (int) ProcessHandle.current().pid()).get();
         try (ProgressMeter meter = ProgressMeter.start(Optional.empty(), preflight, 0, OptionalLong.empty())) {
             meter.end();
             rehearsal.steps = Step.path(ProcessState.RUNNING, ProcessState.CHECKPOINTED);
@@ -107,8 +126,11 @@ final class Transition implements AutoCloseable {
         }
         try {
             outcome = timed(step, done);
-        } catch (Bounded.Overdue e) {
+        } catch (DriverCalls.Overdue e) {
             overdue = true;
+        } catch (Throwable t) { // an Error of the JVM, too, must not leave the process where it is
+            thrown = t;
+            outcome = new Outcome(0, Failure.inJava(pid, step, t));
         }
         if (!hasFailed() && plan.undo() && plan.isCancelled()) {
             cancel();
@@ -144,23 +166,36 @@ final class Transition implements AutoCloseable {
         return plan.undo() ? undone() : " It is " + complete().end() + " now.";
     }
 
-    /** After all steps. */
+    /** After all steps. What succeeded has succeeded, even if the process ends at once. */
     Report complete() {
-        end = new Standing(
-                driverNow(), reached.shim()); // what succeeded has succeeded, even if the process ends at once
-        remember();
+        end = new Standing(driverNow(), reached.shim());
+        try {
+            remember();
+        } catch (RuntimeException | Error e) {
+            System.getLogger("dev.torpor").log(System.Logger.Level.DEBUG, "what a resume will need is not known", e);
+        }
         return report(Optional.empty());
     }
 
-    /** After a step that failed: undoes the ones before it, unless nobody knows where it stands. */
+    /** After a step that failed: undoes the ones before it, if the plan says so. */
     TorporException failed() {
-        if (overdue) {
-            return unresponsive(begun);
-        }
-        Failure refusal = outcome.refusal();
-        Failure failure = refusal == null ? Failure.of(driver, preflight, plan, begun, outcome.result()) : refusal;
+        Failure failure = overdue ? late() : Objects.requireNonNullElseGet(outcome.refusal(), this::driversRefusal);
         String message = failure.sentence() + undone();
-        return new TorporException(failure.problem(), outcome.result(), message, report(Optional.of(message)));
+        TorporException e =
+                new TorporException(failure.problem(), outcome.result(), message, report(Optional.of(message)));
+        if (thrown != null) {
+            e.initCause(thrown);
+        }
+        return e;
+    }
+
+    private Failure driversRefusal() {
+        try {
+            return Failure.of(driver, preflight, plan, begun, outcome.result());
+        } catch (RuntimeException | Error e) { // the binding has no words for it
+            return new Failure(
+                    Problem.DRIVER, begun.function() + "(pid " + pid + ") failed: CUresult " + outcome.result() + ".");
+        }
     }
 
     /** Undoes what was done, if the plan says so, and tells where the process is now. */
@@ -168,6 +203,44 @@ final class Transition implements AutoCloseable {
         String undoing = undoes() ? undo() : "";
         end = standingNow();
         return undoing + stands();
+    }
+
+    /** A step was given up. Where it has to be undone its end is waited for, since until then nothing can be. */
+    private Failure late() {
+        String call = begun.function() + "(pid " + pid + ") did not return within "
+                + Phase.text(plan.stepTimeout().orElseThrow()) + ", and the " + (begun.byShim() ? "shim" : "driver")
+                + " cannot be interrupted";
+        if (undoes() && hasEndedByNow()) {
+            return new Failure(Problem.UNRESPONSIVE, call + ", so its end was waited for.");
+        }
+        if (!preflight.alive()) {
+            return new Failure(Problem.NO_SUCH_PROCESS, call + ". The process has ended.");
+        }
+        lost = true;
+        String before =
+                undoes() && !own.isEmpty() ? ", and what was done before it (" + own.peekFirst() + ") stays" : "";
+        return new Failure(
+                Problem.UNRESPONSIVE,
+                call + ": the step may still end by itself" + before
+                        + ". Ask for the state, and resume the process from there.");
+    }
+
+    /** And if so, what came of it. */
+    private boolean hasEndedByNow() {
+        if (begun.byShim()) {
+            return !shimNow().equals(ProcessState.UNKNOWN);
+        }
+        try {
+            Optional<Integer> result = cuda.calls().awaitLateStep(pid, Optional.of(cuda.lateLimit()));
+            if (result.isPresent() && result.get() == CudaResult.SUCCESS) {
+                stands(begun);
+            } else {
+                outcome = new Outcome(result.orElse(CudaResult.SUCCESS), null);
+            }
+            return true;
+        } catch (DriverCalls.Overdue e) {
+            return false;
+        }
     }
 
     long pid() {
@@ -183,6 +256,7 @@ final class Transition implements AutoCloseable {
     }
 
     private List<Step> steps() {
+        awaitEarlierStep();
         start = new Standing(query(), ProcessState.RUNNING);
         if (plan.asksShim()) {
             askShim();
@@ -200,6 +274,23 @@ final class Transition implements AutoCloseable {
         return ahead;
     }
 
+    /** Of another transition in this JVM. The driver might do it after the steps of this one. */
+    private void awaitEarlierStep() {
+        String late = cuda.calls().lateStep(pid);
+        if (plan.stepTimeout().isPresent()) {
+            cuda.calls().checkFew();
+        }
+        try {
+            cuda.calls().awaitLateStep(pid, plan.stepTimeout());
+        } catch (DriverCalls.Overdue e) {
+            throw new TorporException(
+                    Problem.UNRESPONSIVE,
+                    late + "(pid " + pid + "), which an earlier call gave up, has not returned, also within "
+                            + Phase.text(plan.stepTimeout().orElseThrow())
+                            + ": no other step can begin before. Try again later. The process was not touched.");
+        }
+    }
+
     private ProcessState query() {
         long before = System.nanoTime();
         try {
@@ -212,7 +303,7 @@ final class Transition implements AutoCloseable {
     /** A shim that does not answer stops a suspend; a process that sleeps already is resumed as far as that goes. */
     private void askShim() {
         try {
-            ShimAnswer answer = shimAnswer();
+            ShimAnswer answer = talk.status();
             if (answer.ok()) {
                 told(answer);
             } else if (answer.code().equals("off")) {
@@ -258,15 +349,6 @@ final class Transition implements AutoCloseable {
         String advice = plan.suspends() ? " The driver alone, without parking, could suspend it." : "";
         String state = preflight.alive() ? " The process was not touched." : "";
         return new TorporException(failure.problem(), failure.sentence() + advice + state);
-    }
-
-    private ShimAnswer shimAnswer() throws ShimTrouble {
-        long before = System.nanoTime();
-        try {
-            return preflight.shim().exchange("status", Optional.of(ShimControl.patience(plan.stepTimeout())));
-        } finally {
-            queryNanos += System.nanoTime() - before;
-        }
     }
 
     private void check(Claims claims) {
@@ -341,52 +423,71 @@ final class Transition implements AutoCloseable {
         return held.isEmpty() ? OptionalLong.empty() : OptionalLong.of(Preflight.sum(held));
     }
 
-    private Outcome timed(Step step, List<Phase> phases) throws Bounded.Overdue {
+    private Outcome timed(Step step, List<Phase> phases) throws DriverCalls.Overdue {
+        return timed(step, phases, plan.stepTimeout());
+    }
+
+    private Outcome timed(Step step, List<Phase> phases, Optional<Duration> limit) throws DriverCalls.Overdue {
         ProgressMeter telling = Objects.requireNonNull(meter);
         telling.begin(step);
-        Outcome came = step.byShim() ? told(step, phases) : called(step, phases);
+        Outcome came = step.byShim() ? told(step, phases, limit) : called(step, phases, limit);
         telling.end();
         return came;
     }
 
-    private Outcome called(Step step, List<Phase> phases) throws Bounded.Overdue {
+    private Outcome called(Step step, List<Phase> phases, Optional<Duration> limit) throws DriverCalls.Overdue {
         long before = System.nanoTime();
-        int result = Bounded.call(step + "-" + pid, plan.stepTimeout(), new Call(step));
+        int result = cuda.calls().step(step.function(), pid, limit, new Call(step));
         Phase phase = Phase.of(step.toString(), System.nanoTime() - before);
         if (result != CudaResult.SUCCESS) {
             return new Outcome(result, null);
         }
         phases.add(phase);
-        reached = reached.after(step);
+        stands(step);
         return Outcome.DONE;
     }
 
+    /** The step is done: it is one of its own, or it has undone one. */
+    private void stands(Step step) {
+        reached = reached.after(step);
+        if (!own.isEmpty() && own.peekLast() == step.inverse()) {
+            own.removeLast();
+        } else {
+            own.addLast(step);
+        }
+    }
+
     /** The shim may find out only now that it cannot park, or that there is nothing to unpark where it did not tell before. */
-    private Outcome told(Step step, List<Phase> phases) throws Bounded.Overdue {
-        String command =
-                step == Step.PARK ? ShimControl.parkCommand(plan.down()) : ShimControl.unparkCommand(plan.up());
+    private Outcome told(Step step, List<Phase> phases, Optional<Duration> limit) throws DriverCalls.Overdue {
         long before = System.nanoTime();
+        answered = false;
         ShimAnswer answer;
         try {
-            answer = preflight.shim().exchange(command, plan.stepTimeout());
+            answer = step == Step.PARK
+                    ? talk.park(limit)
+                    : own.contains(Step.PARK) ? talk.undoPark(limit) : talk.unpark(limit);
         } catch (ShimTrouble e) {
             if (e.kind() == ShimTrouble.Kind.SILENT) {
-                throw new Bounded.Overdue();
+                throw new DriverCalls.Overdue();
             }
             return new Outcome(0, ShimFailure.of(preflight.proc(), pid, step.function(), e));
         }
+        answered = true;
         Duration duration = Duration.ofNanos(System.nanoTime() - before);
         if (answer.ok()) {
             phases.add(new Phase(step.toString(), duration, answer.number("bytes"), ShimControl.parts(answer)));
-            reached = reached.after(step);
+            stands(step);
             return Outcome.DONE;
         }
         if (step == Step.PARK && !plan.needsShim() && answer.code().equals("off")) {
             driverOnly = Optional.of("parking is off");
             return Outcome.DONE;
         }
-        if (step == Step.UNPARK && !reached.parked() && answer.code().equals("running")) {
-            reached = reached.after(step);
+        if (step == Step.UNPARK
+                && plan.only() == null
+                && !plan.undo()
+                && answer.code().equals("running")) {
+            reached = reached.after(step); // the shim did not tell before, or another controller was faster
             return Outcome.DONE;
         }
         return new Outcome(0, ShimFailure.refused(pid, step.function(), answer));
@@ -421,78 +522,149 @@ final class Transition implements AutoCloseable {
                         + plan.advice(start) + ".");
     }
 
-    /** Back to the state before, from wherever the failure is said to have left the process, or else from the last step done. */
+    /** Undoes its own steps, the last first, as long as the process stands where they led. */
     private String undo() {
         gpuPairs = new byte[0];
+        if (lost) {
+            return "";
+        }
         Standing now = standingNow();
-        ProcessState from = now.driver().equals(ProcessState.UNKNOWN) ? reached.driver() : now.driver();
-        reached = new Standing(from, now.shim());
-        for (Step step : reached.path(start)) {
-            try {
-                Outcome came = timed(step, undone);
-                if (came.failed()) {
-                    return " Undoing it failed too: " + came.words(driver, step);
+        if (overdue || (outcome.failed() && !cancelled)) {
+            now = claimed(now);
+        }
+        String left = "";
+        while (!own.isEmpty()) {
+            Step back = own.getLast().inverse();
+            if (!now.isWhere(back)) {
+                left = LEFT;
+                own.removeLast();
+                if (talk.tellsWhoParked()) {
+                    continue; // its own park is told from another's
                 }
-            } catch (Bounded.Overdue e) {
-                return " Undoing it did not end in time: " + step.function() + " still runs.";
+                own.clear();
+                break;
+            }
+            String failure = undoneBy(back, now);
+            if (!failure.isEmpty()) {
+                return failure;
+            }
+            now = now.driver().equals(ProcessState.UNKNOWN) ? now : now.after(back);
+        }
+        return left;
+    }
+
+    /** Empty if the step has been done. */
+    private String undoneBy(Step back, Standing now) {
+        long before = System.nanoTime();
+        try {
+            Outcome came = timed(back, undone, undoLimit());
+            if (!came.failed() || wasUnparkedAllTheSame(back, before)) {
+                return "";
+            }
+            boolean others = came.result() == CudaResult.ILLEGAL_STATE
+                    ? !now.driver().equals(ProcessState.UNKNOWN)
+                    : came.refusal() != null && came.refusal().problem() == Problem.WRONG_STATE;
+            return others ? LEFT : " Undoing it failed too: " + came.words(driver, back);
+        } catch (DriverCalls.Overdue e) {
+            if (wasUnparkedAllTheSame(back, before)) {
+                return "";
+            }
+            lost = true;
+            begun = back;
+            return " Undoing it did not end in time: " + back.function() + " still runs.";
+        } catch (RuntimeException | Error e) {
+            return " Undoing it failed too: " + Failure.inJava(pid, back, e).sentence();
+        }
+    }
+
+    /** The answer was lost. */
+    private boolean wasUnparkedAllTheSame(Step back, long begin) {
+        if (back != Step.UNPARK || answered || !shimNow().equals(ProcessState.RUNNING)) {
+            return false;
+        }
+        undone.add(Phase.of(back.toString(), System.nanoTime() - begin));
+        stands(back);
+        return true;
+    }
+
+    /** A limit to a step is the caller's patience with it; to give up an undoing in the middle would help nobody. */
+    private Optional<Duration> undoLimit() {
+        Optional<Duration> limit = plan.stepTimeout();
+        return limit.isPresent() && limit.get().compareTo(cuda.lateLimit()) < 0 ? Optional.of(cuda.lateLimit()) : limit;
+    }
+
+    /**
+     * Finds out whose doing the state is, where the step that failed may have been done, or the driver says that the process was in
+     * another state (401) than it is in. If another controller is at work, the state does not stay.
+     *
+     * @return where the process stands then; the step that failed is among its own if it was done
+     */
+    private Standing claimed(Standing now) {
+        boolean refused = outcome.result() == CudaResult.ILLEGAL_STATE;
+        boolean done = !refused && seemsDone(now);
+        if (begun.byShim()) {
+            if (done && !answered && parkIsMine) {
+                stands(begun);
+            }
+            return now;
+        }
+        boolean unclear =
+                done || (refused && !own.isEmpty() && now.isWhere(own.getLast().inverse()));
+        for (int i = 0; unclear && i < LOOKS; i++) {
+            Uninterrupted.sleep(LOOK_AGAIN);
+            Standing later = new Standing(driverNow(), now.shim());
+            if (!later.driver().equals(now.driver())) {
+                return later;
             }
         }
-        return "";
+        if (done) {
+            stands(begun);
+        }
+        return now;
+    }
+
+    /** The step that failed, or whose answer was lost: whether the process stands where it leads. */
+    private boolean seemsDone(Standing now) {
+        ProcessState at = begun.byShim() ? now.shim() : now.driver();
+        ProcessState before = begun.byShim() ? reached.shim() : reached.driver();
+        return at.equals(begun.to()) && !before.equals(begun.to());
     }
 
     private ProcessState driverNow() {
         try {
             return preflight.alive() ? query() : ProcessState.UNKNOWN;
-        } catch (TorporException e) {
+        } catch (RuntimeException | Error e) {
             return ProcessState.UNKNOWN;
         }
     }
 
-    /** The shim is asked only where a step of its own may have failed half-way; the driver's steps do not change what it has done. */
+    /**
+     * The shim is asked only where the driver says that the process runs: else it cannot park or unpark. What it has been told before may
+     * still be under way.
+     */
     private Standing standingNow() {
+        if (lost && !begun.byShim()) {
+            return Standing.UNKNOWN; // what the driver would tell now need not be true in a moment
+        }
         ProcessState now = driverNow();
         boolean certain = shim.isEmpty() && !start.shim().equals(ProcessState.UNKNOWN);
-        return certain || !now.equals(ProcessState.RUNNING)
-                ? new Standing(now, reached.shim())
-                : new Standing(now, shimSettled());
+        if (certain || !now.equals(ProcessState.RUNNING)) {
+            return new Standing(now, reached.shim());
+        }
+        ProcessState parked = lost ? talk.stateNow() : shimNow();
+        return parked.equals(ProcessState.UNKNOWN) ? Standing.UNKNOWN : new Standing(now, parked);
     }
 
-    /** A conversation may have broken while the shim goes on. */
-    private ProcessState shimSettled() {
-        long deadline =
-                System.nanoTime() + ShimControl.patience(plan.stepTimeout()).toNanos();
-        ProcessState state = reached.shim();
-        try {
-            do {
-                ShimAnswer answer = shimAnswer();
-                if (!answer.ok()) {
-                    return state;
-                }
-                state = preflight.shim().status(answer).state();
-                if (state.equals(ProcessState.RUNNING) || state.equals(ProcessState.PARKED)) {
-                    return state;
-                }
-                Thread.sleep(SETTLE_MILLIS);
-            } while (System.nanoTime() < deadline);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        } catch (ShimTrouble | TorporException e) {
-            return state;
-        }
-        return state;
+    /** When the shim has done what it was told; unknown if that takes too long. */
+    private ProcessState shimNow() {
+        Duration limit = plan.stepTimeout().isPresent() ? cuda.lateLimit() : LOST_ANSWER;
+        ShimTalk.Settled settled = talk.settled(limit);
+        parkIsMine = settled.mine();
+        return settled.state();
     }
 
     private String stands() {
         return preflight.alive() ? end.sentence(start) : "";
-    }
-
-    private TorporException unresponsive(Step step) {
-        String call = step.function() + "(pid " + pid + ") did not return within "
-                + Phase.text(plan.stepTimeout().orElseThrow());
-        String why = step.byShim() ? ", and the shim cannot be interrupted" : ", and the driver cannot be interrupted";
-        String message = call + why
-                + ": the step may still end by itself. Ask for the state, and resume the process from there.";
-        return new TorporException(Problem.UNRESPONSIVE, 0, message, report(Optional.of(message)));
     }
 
     private Report report(Optional<String> failure) {
@@ -504,7 +676,7 @@ final class Transition implements AutoCloseable {
                 start.state(),
                 end.state(),
                 checks,
-                Duration.ofNanos(queryNanos),
+                Duration.ofNanos(queryNanos + talk.nanos()),
                 done,
                 undone,
                 gained,

@@ -8,11 +8,14 @@ import dev.torpor.driver.Nvml;
 import dev.torpor.tools.ProcFs;
 import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** A driver with one target, this process unless a test says otherwise: follows the driver's rules, and fails where a test says. */
@@ -27,8 +30,19 @@ final class FakeDriver {
     long free = 1L << 40;
     boolean mpsClient;
     int persistence = 1;
+    Duration lateLimit = Duration.ofMillis(300);
 
+    private static final AtomicInteger COUNT = new AtomicInteger();
+
+    private final String library = "fake-" + COUNT.incrementAndGet(); // calls that hang are no other test's
     private final Map<String, Fault> faults = new HashMap<>();
+    private final Map<String, Thrown> throwing = new HashMap<>();
+
+    private record Thrown(Throwable thrown, boolean after) {}
+
+    /** Is told of each function before it is carried out. */
+    volatile Consumer<String> before = function -> {};
+
     private String hanging = "";
     private CountDownLatch released = new CountDownLatch(0);
 
@@ -51,8 +65,14 @@ final class FakeDriver {
         faults.put(function, new Fault(result, true));
     }
 
+    /** The function throws, as a binding that fails in Java does; after it has done its work, or instead. */
+    void fail(String function, Throwable thrown, boolean after) {
+        throwing.put(function, new Thrown(thrown, after));
+    }
+
     void heal() {
         faults.clear();
+        throwing.clear();
     }
 
     /** The function does not return before the latch is open. */
@@ -63,7 +83,12 @@ final class FakeDriver {
 
     Cuda cuda() {
         CudaOptions options = CudaOptions.defaults().mpsClient(true); // it reads no environment
-        return new Cuda(options, new Drivers.Opened(new Provider(), "fake", driver(), null, 0));
+        return new Cuda(options, new Drivers.Opened(new Provider(), library, driver(), null, 0)).lateLimit(lateLimit);
+    }
+
+    /** How many calls have been given up and not returned. */
+    int givenUp() {
+        return DriverCalls.of(library).givenUp();
     }
 
     GpuProcess process() {
@@ -82,10 +107,18 @@ final class FakeDriver {
                 (proxy, method, args) -> answer(method.getName(), args));
     }
 
-    private int answer(String function, Object[] args) throws InterruptedException {
+    private int answer(String function, Object[] args) throws Throwable {
         calls.add(function);
+        before.accept(function);
         if (function.equals(hanging)) {
             released.await();
+        }
+        Thrown thrown = throwing.get(function);
+        if (thrown != null) {
+            if (thrown.after) {
+                act(function, args);
+            }
+            throw thrown.thrown;
         }
         Fault fault = faults.get(function);
         if (fault != null && !fault.after) {
@@ -102,6 +135,7 @@ final class FakeDriver {
             case "cuGetErrorName" -> ((String[]) args[1])[0] = "CUDA_ERROR_" + args[0];
             case "cuGetErrorString" -> ((String[]) args[1])[0] = "words for " + args[0];
             case "cuCheckpointProcessGetState" -> ((int[]) args[1])[0] = state.code();
+            case "cuDevicePrimaryCtxRetain" -> ((long[]) args[0])[0] = 0xC0DE;
             default -> {
                 for (Step step : Step.values()) {
                     if (step.function().equals(function)) {

@@ -16,6 +16,12 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * A shim of this process that a test can make misbehave: follows the protocol on a socket in a folder of its own, which what it gives out
@@ -25,7 +31,9 @@ final class FakeShim implements AutoCloseable {
     /** In place of an answer. */
     static final String SILENCE = "(silence)";
 
+    /** Without the names of controllers. */
     final List<String> heard = new CopyOnWriteArrayList<>();
+
     final Path socket;
     final Path folder;
     volatile String state = "running";
@@ -35,10 +43,25 @@ final class FakeShim implements AutoCloseable {
     volatile long imports;
     volatile long multicasts;
     volatile long innerPid = ProcessHandle.current().pid();
+    volatile String parkedBy = "";
+    /** An earlier version: knows no controllers, and carries out every command after the others, a status too. */
+    volatile boolean earlier;
 
+    /** Is told of each line when it comes, before its turn. */
+    volatile Consumer<String> arrived = line -> {};
+
+    /** Is told of each line before it is carried out, in its turn. */
+    volatile Consumer<String> before = line -> {};
+
+    private volatile String lost = "";
+    private volatile String refusedNow = "";
+    private final AtomicInteger pending = new AtomicInteger();
+    private final ReentrantLock turn = new ReentrantLock(true);
     private final Path proc;
     private final ServerSocketChannel server;
     private final Map<String, Fault> faults = new HashMap<>();
+
+    private static final Pattern BY = Pattern.compile(" by=([^ ]+)");
 
     /** Says this, with no end of the line added, and closes the connection; after it has done what it was told, or instead. */
     record Fault(String answer, boolean after) {}
@@ -99,6 +122,36 @@ final class FakeShim implements AutoCloseable {
         faults.clear();
     }
 
+    /** From {@link #before}: refuses the command that is about to be carried out. */
+    void refuseNow(String error) {
+        refusedNow = error;
+    }
+
+    /** The connection ends as soon as the command has come, and the command is carried out. */
+    void loseAnswer(String command) {
+        lost = command;
+    }
+
+    /** The next command of this name is under way until the latch is open; its state is told meanwhile. */
+    void hold(String command, String meanwhile, CountDownLatch until) {
+        before = line -> {
+            if (line.equals(command) || line.startsWith(command + " ")) {
+                String was = state;
+                state = meanwhile;
+                awaitOpen(until);
+                state = was;
+            }
+        };
+    }
+
+    private static void awaitOpen(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     private void serve() {
         try {
             while (true) {
@@ -115,10 +168,15 @@ final class FakeShim implements AutoCloseable {
     private void talk(SocketChannel peer) {
         try (peer) {
             String line = line(peer);
-            heard.add(line);
+            Matcher named = BY.matcher(line);
+            String by = named.find() ? named.group(1) : "";
+            heard.add(named.replaceAll(""));
             String command = line.split(" ", 2)[0];
+            if (command.equals(lost)) {
+                peer.close();
+            }
             Fault fault = faults.get(command);
-            String answer = fault == null || fault.after ? answer(command) + "\n" : "";
+            String answer = fault == null || fault.after ? inTurn(line, command, by) + "\n" : "";
             answer = fault == null ? answer : fault.answer;
             if (answer.equals(SILENCE)) {
                 line(peer); // until the other side gives up
@@ -130,21 +188,43 @@ final class FakeShim implements AutoCloseable {
         }
     }
 
+    private String inTurn(String line, String command, String by) {
+        arrived.accept(line);
+        if (earlier && !by.isEmpty()) {
+            return "error argument by is not known.";
+        }
+        if (command.equals("status") && !earlier) {
+            before.accept(line);
+            return answer(command, by);
+        }
+        pending.incrementAndGet();
+        turn.lock();
+        try {
+            before.accept(line);
+            String refusal = refusedNow;
+            refusedNow = "";
+            return refusal.isEmpty() ? answer(command, by) : "error " + refusal;
+        } finally {
+            turn.unlock();
+            pending.decrementAndGet();
+        }
+    }
+
     private static String line(SocketChannel peer) throws IOException {
         ByteBuffer bytes = ByteBuffer.allocate(1000);
         while (peer.read(bytes) >= 0 && bytes.get(bytes.position() - 1) != '\n') {}
         return new String(bytes.array(), 0, Math.max(0, bytes.position() - 1), StandardCharsets.UTF_8);
     }
 
-    private synchronized String answer(String command) {
+    private synchronized String answer(String command, String by) {
         return switch (command) {
             case "status" -> status(state.equals("parked") ? parkable : 0);
             case "prepare" -> {
                 arena = parkable;
                 yield "ok arena_bytes=" + arena + " seconds=0.5";
             }
-            case "park" -> state.equals("parked") ? "error parked It is parked already." : park();
-            case "unpark" -> state.equals("parked") ? unpark() : "error running It runs.";
+            case "park" -> state.equals("parked") ? "error parked It is parked already." : park(by);
+            case "unpark" -> state.equals("parked") ? unpark(by) : "error running It runs.";
             case "release" -> {
                 long had = arena;
                 arena = 0;
@@ -158,19 +238,24 @@ final class FakeShim implements AutoCloseable {
     private String status(long parked) {
         return "ok version=9.9 pid=" + innerPid + " state=" + state + " parkable_bytes=" + (parkable - parked)
                 + " parked_bytes=" + parked + " left_bytes=" + left + " arena_bytes=" + arena + " imports=" + imports
-                + " multicasts=" + multicasts;
+                + " multicasts=" + multicasts + (earlier ? "" : " pending_commands=" + pending + " parked_by=" + parkedBy);
     }
 
-    private String park() {
+    private String park(String by) {
         state = "parked";
+        parkedBy = by;
         arena = parkable;
         return "ok bytes=" + parkable + " blocks=3 left_bytes=" + left
                 + " wait_seconds=0.000413 arena_seconds=0.000002 copy_seconds=0.182211 release_seconds=0.009312"
                 + " seconds=0.1921 gbps=5.1";
     }
 
-    private String unpark() {
+    private String unpark(String by) {
+        if (!by.isEmpty() && !by.equals(parkedBy)) {
+            return "error parked Another controller has parked it.";
+        }
         state = "running";
+        parkedBy = "";
         return "ok bytes=" + parkable + " blocks=3 map_seconds=0.0081 copy_seconds=0.198 seconds=0.2064 gbps=4.7";
     }
 

@@ -71,6 +71,9 @@ class ShimAnswerTest {
                 "errors busy",
                 "error Busy",
                 "ok\tbytes=1",
+                "ok bytes=1\u001b[2J",
+                "error busy \u001b]0;title\u0007",
+                "error aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee It is.",
                 "HTTP/1.1 400 Bad Request"
             })
     void whatIsNoAnswerIsNone(String line) {
@@ -94,6 +97,59 @@ class ShimAnswerTest {
     @Property
     void whatBeginsLikeAnAnswerIsNoMoreThanOne(@ForAll("heads") String head, @ForAll String rest) {
         anyTextIsAnAnswerOrNone(head + rest);
+    }
+
+    /** As long as a conversation allows: the other side may be a process of another user. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "ok",
+                "ok ",
+                "ok a=",
+                "error busy ",
+                "error busy missing=1",
+                "error ",
+                "error device-memory missing=",
+                ""
+            })
+    void aLineOfAnyLengthIsRead(String head) {
+        for (String part : new String[] {" a=1", " ", "a", "=", " a", "1", ".", "-", "é", " missing=1"}) {
+            String line = head + part.repeat((1 << 16) / part.length());
+            ShimAnswer answer = ShimAnswer.parse(line);
+            anyTextIsAnAnswerOrNone(line);
+            if (answer != null && !answer.ok()) {
+                assertThat(answer.words()).hasSizeLessThan(1100);
+            }
+        }
+        assertThat(parse("ok" + " a=1".repeat(16_000)).number("a")).hasValue(1);
+    }
+
+    @Property
+    void anyMixtureOfWhatAnswersAreMadeOfIsAnAnswerOrNone(@ForAll("mixtures") String line) {
+        anyTextIsAnAnswerOrNone(line);
+    }
+
+    @Provide
+    Arbitrary<String> mixtures() {
+        return Arbitraries.of(
+                        "ok",
+                        "error",
+                        " ",
+                        "=",
+                        "a",
+                        "missing=",
+                        "9",
+                        ".",
+                        "-",
+                        "_",
+                        "busy",
+                        "\n",
+                        "\0",
+                        "\u2028",
+                        "😀")
+                .list()
+                .ofMaxSize(3000)
+                .map(words -> String.join("", words));
     }
 
     @Provide
