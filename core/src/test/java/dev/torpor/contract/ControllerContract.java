@@ -45,6 +45,7 @@ public abstract class ControllerContract extends TypedContract {
                         case "checkpoint" -> process.checkpoint();
                         case "restore" -> process.restore();
                         case "unlock" -> process.unlock();
+                        case "suspend" -> process.suspend();
                         default -> throw new IllegalArgumentException(step);
                     }
                 }

@@ -2,6 +2,7 @@ package dev.torpor.contract;
 
 import static dev.torpor.Failures.names;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import dev.torpor.GpuGroup;
 import dev.torpor.GpuProcess;
@@ -19,6 +20,7 @@ import dev.torpor.ShimStatus;
 import dev.torpor.Suspend;
 import dev.torpor.TorporException;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,6 +29,8 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -372,6 +376,76 @@ public abstract class ParkContract extends TypedContract {
                 occupant.assertMemoryIntact();
             }
             other.resume();
+            target.assertMemoryIntact();
+        }
+    }
+
+    /** As with a controller of another container: neither knows of the other. */
+    @Test
+    void aSuspendThatFailsLeavesWhatAnotherControllerHasDone() throws Exception {
+        Machine.assumeSimulator("a fault is injected");
+        try (Target target = start("--memory", SMALL)) {
+            ProcessBuilder late = ChildJvm.of(
+                    ControllerContract.Main.class, provider(), Machine.libcuda(), target.pid(), "suspend");
+            late.environment().put("TORPOR_SIM_FAULTS", "cuCheckpointProcessLock=delay:2000,401");
+            late.redirectErrorStream(true);
+            Process other = late.start();
+            GpuProcess process = cuda.process(target.pid());
+            await().atMost(Duration.ofSeconds(30)).until(() -> process.state().equals(ProcessState.PARKED));
+            assertThat(process.suspend().end()).isEqualTo(ProcessState.CHECKPOINTED);
+            String said = new String(other.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(other.waitFor()).as(said).isNotZero();
+            assertThat(said)
+                    .contains("Another controller is at work on the process, and it was left as that one has it.")
+                    .contains("It is checkpointed now, and parked.");
+            assertThat(process.state()).isEqualTo(ProcessState.CHECKPOINTED);
+            process.resume();
+            target.assertMemoryIntact();
+        }
+    }
+
+    /** The shim parks on, and answers questions meanwhile. */
+    @Test
+    void aParkThatIsGivenUpIsWaitedForAndUndone() throws Exception {
+        Machine.assumeSimulator("a fault is injected");
+        Map<String, String> slow =
+                new SimulatorFaults().delay("cuMemUnmap#1", Duration.ofSeconds(3)).environment();
+        try (Target target = start(ShimOptions.defaults(), slow, "--memory", SMALL)) {
+            GpuProcess process = cuda.process(target.pid());
+            CompletableFuture<Report> suspending =
+                    process.async().suspend(CHECKPOINT.stepTimeout(Duration.ofMillis(300)));
+            await().atMost(Duration.ofSeconds(30)).until(() -> suspending.isDone()
+                    || process.state().equals(ProcessState.PARKING));
+            assertThat(suspending)
+                    .failsWithin(Duration.ofSeconds(60))
+                    .withThrowableOfType(ExecutionException.class)
+                    .withMessageContaining("did not return within 300 ms")
+                    .withMessageEndingWith("It is still running.");
+            assertThat(process.state()).isEqualTo(ProcessState.RUNNING);
+            target.assertMemoryIntact();
+            process.suspend();
+            process.resume();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void theStateOfAProcessThatParksIsToldAtOnce() throws Exception {
+        Machine.assumeSimulator("a fault is injected");
+        Map<String, String> slow =
+                new SimulatorFaults().delay("cuMemUnmap#1", Duration.ofSeconds(3)).environment();
+        try (Target target = start(ShimOptions.defaults(), slow, "--memory", SMALL)) {
+            GpuProcess process = cuda.process(target.pid());
+            CompletableFuture<Report> parking = process.async().park();
+            await().atMost(Duration.ofSeconds(30)).until(() -> process.state().equals(ProcessState.PARKING));
+            assertThat(cuda.processes())
+                    .filteredOn(info -> info.pid() == target.pid())
+                    .extracting(ProcessInfo::state)
+                    .containsExactly(ProcessState.PARKING);
+            assertThat(Shim.control(target.pid()).statistics().values()).isNotEmpty();
+            assertThat(parking).isNotDone();
+            parking.join();
+            process.resume();
             target.assertMemoryIntact();
         }
     }

@@ -199,6 +199,26 @@ public abstract class ShimContract extends TypedContract {
         failure(Problem.CLOSED, closed::copies);
     }
 
+    @Test
+    void aContextThatIsClosedAfterItsCudaIsReleased() {
+        int before = active();
+        Cuda closed = Cuda.open(options());
+        PrimaryContext context = closed.context(0);
+        context.makeCurrent();
+        closed.copies().toDevice(allocate(closed, 1 << 20), filled(1 << 20));
+        closed.close();
+        context.close();
+        context.close();
+        assertThat(active()).isEqualTo(before);
+    }
+
+    private int active() {
+        int[] active = new int[1];
+        assertThat(cuda.driver().cuDevicePrimaryCtxGetState(0, new int[1], active))
+                .isZero();
+        return active[0];
+    }
+
     private static final String COPIER = "torpor-copy";
 
     private static void copyAndClose(Cuda cuda, PrimaryContext context) {
