@@ -66,6 +66,21 @@ final class ShimTalk {
         return preflight.shim().exchange(ShimControl.unparkCommand(Resume.defaults(), takesNames ? name : null), limit);
     }
 
+    /** Whether the shim says that the process is parked, and not by this transition. */
+    boolean isParkedByAnother() {
+        if (!takesNames) {
+            return false;
+        }
+        try {
+            ShimAnswer answer = status();
+            return answer.ok()
+                    && ProcessState.PARKED.toString().equals(answer.values().get("state"))
+                    && !name.equals(answer.values().get("parked_by"));
+        } catch (ShimTrouble e) {
+            return false; // it does not tell
+        }
+    }
+
     /** What the shim says at once; unknown if it says nothing, or that the process rests: what it was told may come later. */
     ProcessState stateNow() {
         try {

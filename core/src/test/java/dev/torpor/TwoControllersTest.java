@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.torpor.driver.CudaResult;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import net.jqwik.api.Arbitraries;
@@ -17,6 +20,7 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import net.jqwik.api.ShrinkingMode;
+import net.jqwik.api.lifecycle.AfterContainer;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -27,7 +31,11 @@ class TwoControllersTest {
     enum Job {
         SUSPEND,
         PARK,
-        RESUME
+        RESUME,
+        GROUP_SUSPEND,
+        GROUP_RESUME,
+        /** Of a group whose other process cannot be checkpointed. */
+        FAILING_GROUP_SUSPEND
     }
 
     enum Start {
@@ -45,17 +53,33 @@ class TwoControllersTest {
         UNLOCK_FAILS
     }
 
+    /** Only to have a pid. */
+    private static final Process OTHER;
+
+    static {
+        try {
+            OTHER = new ProcessBuilder("sleep", "300").start();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @AfterContainer
+    static void end() {
+        OTHER.destroyForcibly();
+    }
+
     /** Lets one controller run at a time, and decides before each call of either which one goes on. */
     private static final class Turns {
-        private static final int MOST_IN_A_ROW = 4; // none is frozen while the other goes on
-
         private final Iterator<Boolean> changes;
+        private final int mostInARow;
         private final boolean[] done = new boolean[2];
         private int current;
         private int inARow;
 
-        Turns(List<Boolean> changes) {
+        Turns(List<Boolean> changes, int mostInARow) {
             this.changes = changes.iterator();
+            this.mostInARow = mostInARow;
         }
 
         synchronized int current() {
@@ -71,7 +95,7 @@ class TwoControllersTest {
             int me = current;
             boolean change = changes.hasNext() ? changes.next() : inARow > 0;
             inARow++;
-            if (!done[1 - me] && (change || inARow >= MOST_IN_A_ROW)) {
+            if (!done[1 - me] && (change || inARow >= mostInARow)) {
                 inARow = 0;
                 current = 1 - me;
                 notifyAll();
@@ -109,12 +133,13 @@ class TwoControllersTest {
         final Turns turns;
         final Fault fault;
         final boolean withShim;
+        final FakeDriver failing = new FakeDriver(OTHER.pid());
         final Map<Step, Object> doers = new ConcurrentHashMap<>();
         final Object[] jobs = {"nobody", "nobody"};
         boolean watched;
 
-        Machine(Start start, boolean withShim, Fault fault, List<Boolean> changes) throws IOException {
-            this.turns = new Turns(changes);
+        Machine(Start start, boolean withShim, Fault fault, Turns turns) throws IOException {
+            this.turns = turns;
             this.fault = fault;
             this.withShim = withShim;
             if (start == Start.PARKED || (start == Start.CHECKPOINTED && withShim)) {
@@ -123,6 +148,7 @@ class TwoControllersTest {
             if (start == Start.LOCKED || start == Start.CHECKPOINTED) {
                 driver.state = start == Start.LOCKED ? ProcessState.LOCKED : ProcessState.CHECKPOINTED;
             }
+            failing.fail("cuCheckpointProcessCheckpoint", 999);
             driver.before = this::beforeCall;
             shim.arrived = this::beforeCommand;
         }
@@ -146,8 +172,8 @@ class TwoControllersTest {
 
         private boolean fails(Step step) {
             return turns.current() == 0
-                    && (fault == Fault.LOCK_TIMEOUT && step == Step.LOCK
-                            || fault == Fault.UNLOCK_FAILS && step == Step.UNLOCK);
+                    && ((fault == Fault.LOCK_TIMEOUT && step == Step.LOCK)
+                            || (fault == Fault.UNLOCK_FAILS && step == Step.UNLOCK));
         }
 
         private void beforeCommand(String line) {
@@ -182,21 +208,26 @@ class TwoControllersTest {
             boolean down = step == Step.PARK || step == Step.LOCK || step == Step.CHECKPOINT;
             if (down) {
                 doers.put(step, job);
-            } else if (!job.toString().startsWith("resume") && !job.equals(doers.get(step.inverse()))) {
+            } else if (!isResume(job) && !job.equals(doers.get(step.inverse()))) {
                 wrong.add(job + " undoes what it has not done: " + step);
             }
+        }
+
+        private static boolean isResume(Object job) {
+            return job.toString().startsWith("resume") || job.toString().startsWith("group_resume");
         }
 
         void run(int who, List<Job> all) {
             turns.await(who);
             for (int i = 0; i < all.size(); i++) {
                 Job job = all.get(i);
-                String name = job.toString().toLowerCase(java.util.Locale.ROOT);
+                String name = job.toString().toLowerCase(Locale.ROOT);
                 jobs[who] = name + " " + i + " of " + "AB".charAt(who);
                 String came = "done";
                 try {
                     act(handles[who], job);
-                    expect(job == Job.SUSPEND && !driver.state.equals(ProcessState.CHECKPOINTED), who, "is not true");
+                    boolean told = job == Job.SUSPEND || job == Job.GROUP_SUSPEND;
+                    expect(told && !driver.state.equals(ProcessState.CHECKPOINTED), who, "is not true");
                 } catch (TorporException e) {
                     came = e.problem() + ": " + e.getMessage();
                 }
@@ -207,7 +238,7 @@ class TwoControllersTest {
 
         private void expect(boolean not, int who, String words) {
             // Between its last step and its answer another may have begun to resume.
-            if (not && history.stream().noneMatch(line -> line.startsWith("resume") && line.contains(" restore"))) {
+            if (not && history.stream().noneMatch(line -> isResume(line) && line.contains(" restore"))) {
                 wrong.add(jobs[who] + " " + words);
             }
         }
@@ -218,6 +249,10 @@ class TwoControllersTest {
                 case SUSPEND -> process.suspend(down);
                 case PARK -> process.suspend(Suspend.to(Level.PARK));
                 case RESUME -> process.resume();
+                case GROUP_SUSPEND -> GpuGroup.of(List.of(process)).suspend(down);
+                case GROUP_RESUME -> GpuGroup.of(List.of(process)).resume(Resume.defaults());
+                case FAILING_GROUP_SUSPEND ->
+                    GpuGroup.of(List.of(process, failing.process())).suspend(down);
             }
         }
 
@@ -240,9 +275,15 @@ class TwoControllersTest {
         }
     }
 
+    /** None stands still for long while the other goes on, as a controller looks twice before it takes a state for its own doing. */
     private static void run(Start start, boolean withShim, Fault fault, List<Job> a, List<Job> b, List<Boolean> changes)
             throws IOException, InterruptedException {
-        try (Machine machine = new Machine(start, withShim, fault, changes)) {
+        run(start, withShim, fault, a, b, new Turns(changes, 4));
+    }
+
+    private static void run(Start start, boolean withShim, Fault fault, List<Job> a, List<Job> b, Turns turns)
+            throws IOException, InterruptedException {
+        try (Machine machine = new Machine(start, withShim, fault, turns)) {
             machine.watched = true;
             List<Throwable> thrown = new ArrayList<>();
             List<Thread> threads = new ArrayList<>();
@@ -292,9 +333,32 @@ class TwoControllersTest {
         run(start, withShim, fault, a, b, changes);
     }
 
+    /** The group learns only late that it has to go back: the other may have resumed the process and suspended it again. */
+    @Property(tries = 100, shrinking = ShrinkingMode.OFF)
+    void aGroupThatGoesBackLeavesWhatTheOtherHasDone(@ForAll("bursts") List<Boolean> changes)
+            throws IOException, InterruptedException {
+        List<Job> others = List.of(Job.RESUME, Job.SUSPEND);
+        run(Start.RUNNING, true, Fault.NONE, List.of(Job.FAILING_GROUP_SUSPEND), others, new Turns(changes, 100));
+    }
+
+    @Provide
+    Arbitrary<List<Boolean>> bursts() {
+        return Arbitraries.integers().between(1, 20).list().ofSize(8).map(lengths -> {
+            List<Boolean> changes = new ArrayList<>();
+            for (int length : lengths) {
+                changes.addAll(Collections.nCopies(length - 1, false));
+                changes.add(true);
+            }
+            return changes;
+        });
+    }
+
     @Provide
     Arbitrary<List<Job>> jobs() {
-        return Arbitraries.of(Job.values()).list().ofMinSize(1).ofMaxSize(2);
+        return Arbitraries.of(Job.SUSPEND, Job.PARK, Job.RESUME, Job.GROUP_SUSPEND, Job.GROUP_RESUME)
+                .list()
+                .ofMinSize(1)
+                .ofMaxSize(2);
     }
 
     @Provide

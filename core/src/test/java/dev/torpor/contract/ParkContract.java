@@ -385,8 +385,8 @@ public abstract class ParkContract extends TypedContract {
     void aSuspendThatFailsLeavesWhatAnotherControllerHasDone() throws Exception {
         Machine.assumeSimulator("a fault is injected");
         try (Target target = start("--memory", SMALL)) {
-            ProcessBuilder late = ChildJvm.of(
-                    ControllerContract.Main.class, provider(), Machine.libcuda(), target.pid(), "suspend");
+            ProcessBuilder late =
+                    ChildJvm.of(ControllerContract.Main.class, provider(), Machine.libcuda(), target.pid(), "suspend");
             late.environment().put("TORPOR_SIM_FAULTS", "cuCheckpointProcessLock=delay:2000,401");
             late.redirectErrorStream(true);
             Process other = late.start();
@@ -408,14 +408,15 @@ public abstract class ParkContract extends TypedContract {
     @Test
     void aParkThatIsGivenUpIsWaitedForAndUndone() throws Exception {
         Machine.assumeSimulator("a fault is injected");
-        Map<String, String> slow =
-                new SimulatorFaults().delay("cuMemUnmap#1", Duration.ofSeconds(3)).environment();
+        Map<String, String> slow = new SimulatorFaults()
+                .delay("cuMemUnmap#1", Duration.ofSeconds(3))
+                .environment();
         try (Target target = start(ShimOptions.defaults(), slow, "--memory", SMALL)) {
             GpuProcess process = cuda.process(target.pid());
             CompletableFuture<Report> suspending =
                     process.async().suspend(CHECKPOINT.stepTimeout(Duration.ofMillis(300)));
-            await().atMost(Duration.ofSeconds(30)).until(() -> suspending.isDone()
-                    || process.state().equals(ProcessState.PARKING));
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> suspending.isDone() || process.state().equals(ProcessState.PARKING));
             assertThat(suspending)
                     .failsWithin(Duration.ofSeconds(60))
                     .withThrowableOfType(ExecutionException.class)
@@ -432,8 +433,9 @@ public abstract class ParkContract extends TypedContract {
     @Test
     void theStateOfAProcessThatParksIsToldAtOnce() throws Exception {
         Machine.assumeSimulator("a fault is injected");
-        Map<String, String> slow =
-                new SimulatorFaults().delay("cuMemUnmap#1", Duration.ofSeconds(3)).environment();
+        Map<String, String> slow = new SimulatorFaults()
+                .delay("cuMemUnmap#1", Duration.ofSeconds(3))
+                .environment();
         try (Target target = start(ShimOptions.defaults(), slow, "--memory", SMALL)) {
             GpuProcess process = cuda.process(target.pid());
             CompletableFuture<Report> parking = process.async().park();
