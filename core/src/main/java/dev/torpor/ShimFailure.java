@@ -28,7 +28,8 @@ final class ShimFailure {
                                 Problem.LOCK_TIMEOUT,
                                 said + "Try again when it is idle, or allow a longer lock timeout.")
                         : new Failure(Problem.WRONG_STATE, said + "Try again when it is done.");
-            case "parked", "running" -> new Failure(Problem.WRONG_STATE, said + Failure.OTHER_CONTROLLER);
+            case "parked", "running" ->
+                new Failure(Problem.WRONG_STATE, said + "Ask for its state and go on from there.");
             case "device-memory" ->
                 new Failure(
                         Problem.DEVICE_MEMORY,

@@ -490,7 +490,9 @@ final class Transition implements AutoCloseable {
             reached = reached.after(step); // the shim did not tell before, or another controller was faster
             return Outcome.DONE;
         }
-        return new Outcome(0, ShimFailure.refused(pid, step.function(), answer));
+        Failure refusal = ShimFailure.refused(pid, step.function(), answer);
+        boolean others = answer.code().equals("parked") || answer.code().equals("running");
+        return new Outcome(0, others ? refusal.and("Another controller is at work on the process.") : refusal);
     }
 
     /** A class, since the first lambda of a JVM costs milliseconds. */
