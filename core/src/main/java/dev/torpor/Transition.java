@@ -210,11 +210,12 @@ final class Transition implements AutoCloseable {
         String call = begun.function() + "(pid " + pid + ") did not return within "
                 + Phase.text(plan.stepTimeout().orElseThrow()) + ", and the " + (begun.byShim() ? "shim" : "driver")
                 + " cannot be interrupted";
-        if (undoes() && hasEndedByNow()) {
-            return new Failure(Problem.UNRESPONSIVE, call + ", so its end was waited for.");
-        }
+        boolean ended = undoes() && hasEndedByNow();
         if (!preflight.alive()) {
             return new Failure(Problem.NO_SUCH_PROCESS, call + ". The process has ended.");
+        }
+        if (ended) {
+            return new Failure(Problem.UNRESPONSIVE, call + ", so its end was waited for.");
         }
         lost = true;
         String before =
