@@ -233,7 +233,8 @@ final class DriverCalls {
                     giveUp(call);
                     throw new Overdue();
                 } catch (ExecutionException e) {
-                    throw new IllegalStateException(call.function + " failed in Java: " + e.getCause(), e.getCause());
+                    throw new IllegalStateException(
+                            call.function + " failed in this program: " + e.getCause(), e.getCause());
                 }
             }
         } finally {

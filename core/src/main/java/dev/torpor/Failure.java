@@ -36,7 +36,8 @@ record Failure(Problem problem, String sentence) {
                 thrown instanceof TorporException known
                         ? known.problem()
                         : step.byShim() ? Problem.SHIM : Problem.DRIVER,
-                step.function() + "(pid " + pid + ") failed in Java: " + (wrapped ? thrown.getCause() : thrown) + ".");
+                step.function() + "(pid " + pid + ") failed in this program: " + (wrapped ? thrown.getCause() : thrown)
+                        + ".");
     }
 
     static Failure of(CudaDriver driver, Preflight preflight, Plan plan, Step step, int result) {

@@ -61,7 +61,7 @@ class JavaFailureTest {
         driver.fail(step.function(), thrown, after);
         Suspend options = limited ? Suspend.defaults().stepTimeout(Duration.ofSeconds(30)) : Suspend.defaults();
         TorporException e = catchThrowableOfType(TorporException.class, () -> process.suspend(options));
-        assertThat(e).hasMessageStartingWith(step.function() + "(pid " + driver.pid + ") failed in Java: ");
+        assertThat(e).hasMessageStartingWith(step.function() + "(pid " + driver.pid + ") failed in this program: ");
         assertThat(e).hasMessageEndingWith("It is still running.").hasRootCause(thrown);
         assertThat(e.problem()).isEqualTo(Problem.DRIVER);
         Report report = e.report().orElseThrow();
@@ -121,7 +121,7 @@ class JavaFailureTest {
         TorporException e = catchThrowableOfType(TorporException.class, () -> process.suspend());
         assertThat(e)
                 .hasMessageContaining("Undoing it failed too: cuCheckpointProcessUnlock(pid ")
-                .hasMessageContaining(" failed in Java: java.lang.StackOverflowError.")
+                .hasMessageContaining(" failed in this program: java.lang.StackOverflowError.")
                 .hasMessageEndingWith("It is locked now, and parked.");
     }
 
@@ -177,7 +177,7 @@ class JavaFailureTest {
             other.fail("cuCheckpointProcessCheckpoint", new StackOverflowError(), true);
             GpuGroup group = GpuGroup.of(List.of(process, other.process()));
             TorporException e = catchThrowableOfType(TorporException.class, () -> group.suspend(Suspend.defaults()));
-            assertThat(e).hasMessageContaining("failed in Java: java.lang.StackOverflowError");
+            assertThat(e).hasMessageContaining("failed in this program: java.lang.StackOverflowError");
             assertThat(driver.state).isEqualTo(ProcessState.RUNNING);
             assertThat(shim.state).isEqualTo("running");
             assertThat(other.state).isEqualTo(ProcessState.RUNNING);
