@@ -21,6 +21,7 @@ record Failure(Problem problem, String sentence) {
     private static final String LOST =
             "So the driver answers where the process had device memory of another process open (CUDA IPC) when it"
                     + " was checkpointed, for ever: end the process and start it again.";
+
     Failure and(String more) {
         return new Failure(problem, sentence + " " + more);
     }

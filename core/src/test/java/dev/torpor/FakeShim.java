@@ -238,7 +238,8 @@ final class FakeShim implements AutoCloseable {
     private String status(long parked) {
         return "ok version=9.9 pid=" + innerPid + " state=" + state + " parkable_bytes=" + (parkable - parked)
                 + " parked_bytes=" + parked + " left_bytes=" + left + " arena_bytes=" + arena + " imports=" + imports
-                + " multicasts=" + multicasts + (earlier ? "" : " pending_commands=" + pending + " parked_by=" + parkedBy);
+                + " multicasts=" + multicasts
+                + (earlier ? "" : " pending_commands=" + pending + " parked_by=" + parkedBy);
     }
 
     private String park(String by) {
