@@ -26,8 +26,22 @@ final class Kit {
         return there(natives().resolve("programs").resolve(name));
     }
 
+    /** A path of the shim that LD_PRELOAD can hold. */
     static Path shim() {
-        return there(natives().resolve("libtorpor.so"));
+        Path library = there(natives().resolve("libtorpor.so"));
+        return library.toString().matches("[^ :$]*") ? library : linked(library);
+    }
+
+    private static Path linked(Path library) {
+        try {
+            Path directory = Files.createTempDirectory("torpor-shim-");
+            directory.toFile().deleteOnExit();
+            Path link = Files.createSymbolicLink(directory.resolve(library.getFileName()), library);
+            link.toFile().deleteOnExit();
+            return link;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     static Path simulator() {

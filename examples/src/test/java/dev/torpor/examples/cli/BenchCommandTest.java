@@ -102,8 +102,8 @@ class BenchCommandTest {
     /** The second command with the shim fails at its start. */
     @Test
     void whatFailsIsToldAndTheOthersGoOn() {
-        String script = "case $LD_PRELOAD in *torpor*) echo 'no shim for me'; exit 1;; esac; exec " + TARGET
-                + " --memory 1234560";
+        String script = "case $LD_PRELOAD in *torpor*) echo 'no shim for me'; exit 1;; esac; exec '" + TARGET
+                + "' --memory 1234560";
         Cli bench =
                 bench("--rounds", "2", "--variants", "huge,alone,parked", "--ready", "READY", "--", "sh", "-c", script);
         assertThat(bench.code()).isEqualTo(ExitCode.TOOL.code());

@@ -132,11 +132,26 @@ class MpsCommandTest {
 
     @Test
     void theUnitIsPrinted() throws IOException {
-        assertThat(mps("unit", "--user", "daemon").succeeds().out())
+        // A unit cannot name every path that a checkout may have.
+        Path program =
+                Files.createSymbolicLink(folder.resolve("daemon"), Machine.built("simulator/nvidia-cuda-mps-control"));
+        String pipe = mps.pipeFolder().toString();
+        String log = mps.logFolder().toString();
+        assertThat(Cli.bare(
+                                "mps",
+                                "unit",
+                                "--pipe",
+                                pipe,
+                                "--log",
+                                log,
+                                "--program",
+                                program.toString(),
+                                "--user",
+                                "daemon")
+                        .succeeds()
+                        .out())
                 .startsWith("[Unit]\n")
-                .contains(
-                        "\nUser=daemon\n",
-                        "\nExecStart=" + Machine.built("simulator/nvidia-cuda-mps-control") + " -d\n")
+                .contains("\nUser=daemon\n", "\nExecStart=" + program + " -d\n")
                 .endsWith("\nWantedBy=multi-user.target\n");
         assertThat(mps("unit", "--user", "a b").fails(ExitCode.USAGE).err()).contains("no name of a user");
         assertThat(Files.exists(mps.pipeFolder())).isFalse();
