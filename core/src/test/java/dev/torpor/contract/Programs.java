@@ -37,18 +37,20 @@ public final class Programs {
     /** A podman with a runtime that can checkpoint, and what a root file system is made of. */
     public static Podman podman() {
         DeclaredPrograms.check("NeedsPodman", PODMAN);
-        criu();
         if (Command.find("runc", "/usr/sbin").isEmpty()) {
             return without(PODMAN, "there is no runc");
         }
         if (!Files.isExecutable(BUSYBOX)) {
             return without(PODMAN, "there is no " + BUSYBOX);
         }
+        Podman podman;
         try {
-            return Podman.find().runtime("runc");
+            podman = Podman.find().runtime("runc");
         } catch (TorporException e) {
             return without(PODMAN, String.valueOf(e.getMessage()));
         }
+        criu();
+        return podman;
     }
 
     static <T> T without(String program, String reason) {
