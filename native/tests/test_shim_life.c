@@ -9,7 +9,6 @@ static void whatIsNotUsedIsGivenUpAndComesBack(void) {
     start_engine();
     for (int round = 1; round <= 3; round++) {
         copy_once((unsigned)round);
-        EXPECT_IS(2, shim_threads());
         EXPECT_IS(0, shim_threads_become(0));
         EXPECT_IS(round, statistic("to_device"));
     }
@@ -36,7 +35,7 @@ static void zeroKeepsTheBuffersForEver(void) {
     setenv("TORPOR_COPY_IDLE_MS", "0", 1);
     start_engine();
     copy_once(1);
-    EXPECT_IS(2, shim_threads());
+    EXPECT_IS(2, shim_threads_become(2));
     while (shim_threads_blocked() < 2) sleep_ms(1); /* no time wakes them */
     copy_once(2);
 }
@@ -117,11 +116,11 @@ static void aPrimaryContextThatOthersHoldKeepsItsEngine(void) {
     start_engine();
     OK(cu.cuDevicePrimaryCtxRetain(&context, 0));
     copy_once(1);
-    EXPECT_IS(2, shim_threads());
+    EXPECT_IS(2, shim_threads_become(2));
     OK(cu.cuDevicePrimaryCtxRelease_v2(0));
-    EXPECT_IS(2, shim_threads());
+    EXPECT_IS(2, shim_threads_become(2));
     copy_once(2);
-    EXPECT_IS(2, shim_threads());
+    EXPECT_IS(2, shim_threads_become(2));
     EXPECT_IS(2, statistic("to_device"));
 }
 

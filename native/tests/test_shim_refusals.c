@@ -82,7 +82,7 @@ static void refusedPinnedMemoryIsAskedForInSmallerAmounts(void) {
     use_device(0);
     copy_once(1);
     EXPECT_IS(1, statistic("to_device"));
-    EXPECT_IS(2, shim_threads());
+    EXPECT_IS(2, shim_threads_become(2));
 }
 
 int main(void) {

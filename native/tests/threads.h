@@ -62,10 +62,10 @@ static inline int shim_threads_blocked(void) {
     return count;
 }
 
-/* A thread that has ended is still listed for a moment. */
+/* A thread that has ended is still listed for a moment, and one that has begun is nameless for a moment. */
 static inline int shim_threads_become(int wanted) {
     int now = shim_threads();
-    for (int i = 0; i < 500 && now != wanted; i++) {
+    for (int i = 0; i < 2000 && now != wanted; i++) {
         sleep_ms(10);
         now = shim_threads();
     }
