@@ -36,7 +36,7 @@ final class Kit {
         try {
             Path directory = Files.createTempDirectory("torpor-shim-");
             directory.toFile().deleteOnExit();
-            Path link = Files.createSymbolicLink(directory.resolve(library.getFileName()), library);
+            Path link = Files.createSymbolicLink(directory.resolve("libtorpor.so"), library);
             link.toFile().deleteOnExit();
             return link;
         } catch (IOException e) {
