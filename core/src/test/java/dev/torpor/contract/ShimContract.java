@@ -201,6 +201,7 @@ public abstract class ShimContract extends TypedContract {
 
     @Test
     void aContextThatIsClosedAfterItsCudaIsReleased() {
+        cuda.initialize();
         int before = active();
         Cuda closed = Cuda.open(options());
         PrimaryContext context = closed.context(0);
