@@ -27,9 +27,23 @@ static uint64_t quota_of(const char *folder, int unified) {
 
 uint64_t cores_by_quota(const char *groups, const char *mounts) { return groups_least("cpu", quota_of, groups, mounts); }
 
+static cpu_set_t at_start; /* no core: they are not known */
+
+__attribute__((constructor)) static void look_at_start(void) {
+    if (sched_getaffinity(0, sizeof at_start, &at_start)) CPU_ZERO(&at_start);
+}
+
+static int is_pinned(const cpu_set_t *set) { return CPU_COUNT(set) == 1 && CPU_COUNT(&at_start) > 1; }
+
+void cores_unpin(void) {
+    cpu_set_t set;
+    if (!sched_getaffinity(0, sizeof set, &set) && is_pinned(&set)) sched_setaffinity(0, sizeof at_start, &at_start);
+}
+
 static uint64_t cores_by_affinity(void) {
     cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) ? (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) : (uint64_t)CPU_COUNT(&set);
+    if (sched_getaffinity(0, sizeof set, &set)) return (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    return (uint64_t)CPU_COUNT(is_pinned(&set) ? &at_start : &set);
 }
 
 uint64_t cores(void) {

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "threads.h"
+#include "cores.h"
 #include "statistics.h"
 
 #include <stddef.h>
@@ -35,7 +36,10 @@ int thread_lock_within(pthread_mutex_t *mutex, uint64_t nanoseconds) {
     return 1;
 }
 
-void thread_name(const char *name) { prctl(PR_SET_NAME, name); }
+void thread_name(const char *name) {
+    prctl(PR_SET_NAME, name);
+    cores_unpin();
+}
 
 int thread_start_joinable(pthread_t *thread, void *(*run)(void *), void *argument) {
     sigset_t before;

@@ -101,15 +101,34 @@ static void aPathOfAnyLengthIsRead(void) {
     end();
 }
 
-static void noMoreThanTheAffinityAllows(void) {
-    cpu_set_t all, one;
-    CPU_ZERO(&one);
+static cpu_set_t allowed(void) {
+    cpu_set_t all;
     OK(sched_getaffinity(0, sizeof all, &all));
+    return all;
+}
+
+/* The first so many of those that are allowed. */
+static void restrict_to(int count) {
+    cpu_set_t all = allowed(), some;
+    CPU_ZERO(&some);
+    for (size_t i = 0; i < CPU_SETSIZE && CPU_COUNT(&some) < count; i++)
+        if (CPU_ISSET(i, &all)) CPU_SET(i, &some);
+    OK(sched_setaffinity(0, sizeof some, &some));
+}
+
+static void noMoreThanTheAffinityAllows(void) {
+    cpu_set_t all = allowed();
     EXPECT(cores() >= 1 && cores() <= (uint64_t)CPU_COUNT(&all));
-    for (size_t i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); i++)
-        if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
-    OK(sched_setaffinity(0, sizeof one, &one));
-    EXPECT_IS(1, cores());
+    if (CPU_COUNT(&all) < 3) return;
+    restrict_to(2);
+    EXPECT(cores() <= 2);
+}
+
+/* A thread that is pinned says nothing of the others. */
+static void aPinnedThreadHasTheCoresThatTheProcessStartedWith(void) {
+    uint64_t before = cores();
+    restrict_to(1);
+    EXPECT_IS(before, cores());
 }
 
 int main(void) {
@@ -121,5 +140,6 @@ int main(void) {
     RUN(whatMakesNoSenseAllowsAnything);
     RUN(aPathOfAnyLengthIsRead);
     RUN(noMoreThanTheAffinityAllows);
+    RUN(aPinnedThreadHasTheCoresThatTheProcessStartedWith);
     return summary();
 }

@@ -2,6 +2,7 @@
 #include "engine.h"
 #include "outcome.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
 
@@ -93,9 +94,43 @@ static void aProgramThatHoldsBackNothingKeepsItsMask(void) {
     for (int signal = 1; signal < SIGRTMIN; signal++) EXPECT_IS(sigismember(&before, signal), sigismember(&after, signal));
 }
 
+/* --- cores --- */
+
+static int cores_of(const char *thread) {
+    cpu_set_t set;
+    return sched_getaffinity(atoi(thread), sizeof set, &set) ? 0 : CPU_COUNT(&set);
+}
+
+/* Of the shim's threads, the fewest. */
+static int fewest_cores(void) {
+    int fewest = 1 << 20;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *entry; (entry = readdir(tasks));)
+        if (is_shims(entry->d_name) && cores_of(entry->d_name) < fewest) fewest = cores_of(entry->d_name);
+    closedir(tasks);
+    return fewest;
+}
+
+static void aThreadThatIsPinnedDoesNotPinTheShims(void) {
+    cpu_set_t before, one;
+    OK(sched_getaffinity(0, sizeof before, &before));
+    int core = 0, all = CPU_COUNT(&before);
+    if (skipped(all < 2, "one core")) return;
+    while (!CPU_ISSET(core, &before)) core++;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    OK(sched_setaffinity(0, sizeof one, &one));
+    start_engine();
+    copy_bytes(BYTES, 1);
+    EXPECT(by_engine() > 0);
+    EXPECT_IS(all, fewest_cores());
+    EXPECT_IS(1, cores_of("0")); /* the program's own stays where it is */
+}
+
 int main(void) {
     RUN(aHandlerThatOpensAPageOnDemandIsServed);
     RUN(noSignalIsHandledByTheShimsThreads);
     RUN(aProgramThatHoldsBackNothingKeepsItsMask);
+    RUN(aThreadThatIsPinnedDoesNotPinTheShims);
     return summary();
 }
