@@ -34,12 +34,14 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ShimTest {
+    /** In a file that can be preloaded, which the one that was built cannot be in every checkout. */
+    private static final Shim BUILT = Shim.extract();
+
     @TempDir
     private Path directory = Path.of("");
 
-    /** In a file that can be preloaded, which the one that was built cannot be in every checkout. */
     private static Shim built() {
-        return Shim.extract();
+        return BUILT;
     }
 
     private static void assertProblem(Problem problem, String words, ThrowingCallable call) {
