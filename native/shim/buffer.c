@@ -23,7 +23,10 @@ static _Atomic int restore_thread; /* 0: CUDA is not initialised, or this driver
 static _Atomic uintptr_t base;
 static _Atomic size_t mapped;
 static size_t given; /* 0 while it is kept */
+static _Atomic uint64_t takings;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+uint64_t buffer_takings(void) { return atomic_load(&takings); }
 
 void buffer_watch(void) {
     const struct driver *d = driver();
@@ -77,6 +80,7 @@ static char *take(size_t asked) {
         atomic_store(&base, (uintptr_t)at);
     }
     pthread_mutex_unlock(&mutex);
+    if (at) atomic_fetch_add(&takings, 1);
     if (at) count_buffer(asked, clock_ns() - begun, again);
     return at;
 }

@@ -4,6 +4,7 @@
 #include "buffer.h"
 #include "capture.h"
 #include "control.h"
+#include "devices.h"
 #include "engine.h"
 #include "left.h"
 #include "lifecycle.h"
@@ -117,6 +118,7 @@ EXPORT CUresult cuInit(unsigned flags) {
         if (result == CUDA_ERROR_OUT_OF_MEMORY && d->can_park && device >= 0 && device < MAX_DEVICES && pools_give_up_now(device)) result = d->name arguments; \
         if (!result && context) add(*context, device); \
         pthread_rwlock_unlock(&ending); \
+        if (!result) devices_ask(device); \
         pthread_setcancelstate(cancellation, NULL); \
         return result; \
     }

@@ -201,7 +201,7 @@
 #define OPTIONAL(X) \
     X(cuCheckpointProcessGetRestoreThreadId, cuCheckpointProcessGetRestoreThreadId) \
     X(cuDeviceGetMemPool, cuDeviceGetMemPool) X(cuDeviceGetDefaultMemPool, cuDeviceGetDefaultMemPool) X(cuStreamGetCtx, cuStreamGetCtx) \
-    X(cuDeviceCanAccessPeer, cuDeviceCanAccessPeer) X(cuMemPoolGetAccess, cuMemPoolGetAccess) X(cuCtxRecordEvent, cuCtxRecordEvent)
+    X(cuDeviceCanAccessPeer, cuDeviceCanAccessPeer) X(cuDeviceGetUuid_v2, cuDeviceGetUuid_v2) X(cuMemPoolGetAccess, cuMemPoolGetAccess) X(cuCtxRecordEvent, cuCtxRecordEvent)
 
 /* Without one of these the engine cannot work; every driver since CUDA 11.0 has them. */
 #define ENGINE_NEEDS(X) \

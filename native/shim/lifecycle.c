@@ -9,6 +9,7 @@
 #include "capture.h"
 #include "closer.h"
 #include "contexts.h"
+#include "devices.h"
 #include "control.h"
 #include "engine.h"
 #include "gate.h"
@@ -54,6 +55,7 @@ static void after_fork(void) {
     engine_after_fork();
     together_after_fork();
     buffer_after_fork();
+    devices_after_fork();
     blocks_after_fork();
     peers_after_fork();
     attributes_after_fork();

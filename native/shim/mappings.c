@@ -1,5 +1,6 @@
 /* The program's own virtual memory management. Its handles are the shim's, so that what a handle stands for may go and come back. */
 #include "allocate.h"
+#include "devices.h"
 #include "order.h"
 #include "park.h"
 #include "pool.h"
@@ -46,7 +47,7 @@ EXPORT CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size, c
     struct giving *giving = order_enter_memory();
     CUresult result = d->cuMemCreate(handle, size, prop, flags);
     if (result == CUDA_ERROR_OUT_OF_MEMORY && prop && is_recorded(prop) && pools_give_up_now(prop->location.id)) result = d->cuMemCreate(handle, size, prop, flags);
-    if (!result && handle && prop && is_recorded(prop)) record(handle, prop, size);
+    if (!result && handle && prop && is_recorded(prop)) devices_meet(prop->location.id), record(handle, prop, size);
     order_leave_memory(giving);
     return result;
 }

@@ -20,8 +20,16 @@ static int is_parked(const struct block *block) { return block->parked && !block
 /* With the lock. */
 static struct extent add_up(void) {
     struct extent sum = {.left = left_bytes()};
-    for (struct block *b = block_first(); b; b = b->next)
-        if (!is_idle(b) && !b->lost) *(is_parked(b) ? &sum.parked : can_go(b) ? &sum.parkable : &sum.left) += b->size;
+    for (CUdevice device = 0; device < MAX_DEVICES; device++) sum.device[device].used = context_on(device) != NULL;
+    for (struct block *b = block_first(); b; b = b->next) {
+        CUdevice device = device_of(b);
+        int parked = is_parked(b), left = !parked && !can_go(b);
+        if (is_idle(b) || b->lost) continue;
+        *(parked ? &sum.parked : left ? &sum.left : &sum.parkable) += b->size;
+        sum.device[device].used = 1;
+        if (parked) sum.device[device].parked += b->size;
+        if (left) sum.device[device].left += b->size;
+    }
     return sum;
 }
 

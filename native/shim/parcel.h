@@ -29,7 +29,10 @@ struct failure {
 };
 
 /* Sums over all blocks. */
-struct extent { uint64_t parkable, parked, left; };
+struct extent {
+    uint64_t parkable, parked, left;
+    struct { uint64_t parked, left; int used; } device[MAX_DEVICES]; /* used: has blocks or a context */
+};
 struct extent blocks_extent(void);
 void blocks_try_extent(struct extent *sum); /* leaves it as it is where the list of blocks is not to be had within some milliseconds */
 

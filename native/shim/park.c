@@ -3,8 +3,10 @@
 #include "allocate.h"
 #include "arena.h"
 #include "bindings.h"
+#include "buffer.h"
 #include "closer.h"
 #include "contexts.h"
+#include "devices.h"
 #include "gate.h"
 #include "identity.h"
 #include "lifecycle.h"
@@ -76,6 +78,17 @@ static void get_parked_by(char *name) {
     pthread_mutex_unlock(&parked_by.mutex);
 }
 
+/* " devices=UUID:PARKED:LEFT,..." of the GPUs that the process uses. */
+static void say_devices(const struct extent *here, struct answer *answer) {
+    char uuid[DEVICE_UUID_TEXT], *at = answer->text + strlen(answer->text), *end = answer->text + sizeof answer->text;
+    const char *before = " devices=";
+    for (CUdevice device = 0; device < MAX_DEVICES && at < end; device++) {
+        if (!here->device[device].used || !devices_uuid(device, uuid)) continue;
+        at += snprintf(at, (size_t)(end - at), "%s%s:%llu:%llu", before, uuid, (unsigned long long)here->device[device].parked, (unsigned long long)here->device[device].left);
+        before = ",";
+    }
+}
+
 /* The sizes may be a little old, since a status never waits for a thread that has the list of blocks. */
 /* What a park left: until when somebody must say that it is still wanted. */
 static _Atomic uint64_t lease_ns, lease_until; /* 0: for ever */
@@ -120,10 +133,12 @@ void park_status(int pending, struct answer *answer) {
     get_parked_by(by);
     blocks_try_extent(&here);
     say_ok(answer, "version=%s pid=%d state=%s parkable_bytes=%llu parked_bytes=%llu left_bytes=%llu arena_bytes=%llu pending_commands=%d parked_by=%s"
-           " pid_namespace=%llu start_ticks=%llu lease_ms=%llu lease_left_ms=%llu imports=%u multicasts=%u",
+           " pid_namespace=%llu start_ticks=%llu lease_ms=%llu lease_left_ms=%llu imports=%u multicasts=%u driver_buffers=%llu",
            torpor_shim_version, self.pid, state_name(),
            (unsigned long long)here.parkable, (unsigned long long)here.parked, (unsigned long long)here.left, (unsigned long long)arena_size(), pending, by,
-           self.pid_namespace, self.start_ticks, (unsigned long long)(park_lease_end() ? atomic_load(&lease_ns) / 1000000 : 0), (unsigned long long)lease_left_ms(), shared.imports, shared.multicasts);
+           self.pid_namespace, self.start_ticks, (unsigned long long)(park_lease_end() ? atomic_load(&lease_ns) / 1000000 : 0), (unsigned long long)lease_left_ms(), shared.imports, shared.multicasts,
+           (unsigned long long)buffer_takings());
+    say_devices(&here, answer);
 }
 
 static _Atomic int ends; /* the process does: no command begins any more */
@@ -267,6 +282,7 @@ static int park(uint64_t timeout_ms, struct target *target, struct answer *answe
     if (!shut(timeout_ms, answer)) return 0;
     times.shut = clock_ns();
     allocations_defer(1);
+    devices_ask_again();
     if (!move_out(target, &times, answer)) return reopen(), 0;
     limits_lower();
     times.gone = clock_ns();
@@ -369,6 +385,7 @@ static int unpark(const char *folder, enum keeping keeping, int give_up, struct 
     struct shelf shelf = {0};
     struct stored stored;
     uint64_t lost = 0;
+    devices_ask_again();
     if (!find_shelf(folder, &shelf, &stored, answer)) return 0;
     if (!bring_back(&shelf, &lost, &times, answer)) return end_shelf(&shelf, 1), 0;
     uint64_t bytes = parcel.bytes, copied = parcel.copied, count = parcel.count, stays = blocks_extent().parked;

@@ -10,7 +10,7 @@ enum park_state { RUNNING, PARKING, PARKED_STATE, UNPARKING };
 /* The line that is answered: NAME=VALUE words, or a sentence and its code. */
 struct answer {
     const char *error; /* NULL: all went well */
-    char text[1024];
+    char text[8192];
 };
 
 int park_on(void); /* whether memory is made so that it can be parked */
