@@ -1,8 +1,11 @@
 package dev.torpor;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * merged with others, its size is taken off that one.
  */
 final class CheckpointBuffer {
+    private static final long LEAST = 1 << 20;
+
     private CheckpointBuffer() {}
 
     /**
@@ -38,6 +43,58 @@ final class CheckpointBuffer {
                 .mapToLong(Long::longValue)
                 .filter(bytes -> bytes > 0)
                 .max();
+    }
+
+    /**
+     * The largest mapping of that kind that was made meanwhile.
+     *
+     * @param before the text of {@code /proc/PID/maps} before the checkpoint
+     * @param after likewise after it
+     * @return its address range; empty if there is none of at least 1 MiB, or one of the texts is missing
+     */
+    static Optional<String> made(@Nullable String before, @Nullable String after) {
+        if (before == null || after == null) {
+            return Optional.empty();
+        }
+        Set<String> old = new HashSet<>();
+        for (String line : before.split("\n")) {
+            old.add(range(line));
+        }
+        String largest = null;
+        long most = LEAST - 1;
+        for (String line : after.split("\n")) {
+            String range = range(line);
+            if (!old.contains(range) && isHeader(line) && isPrivateAnonymous(line) && size(range) > most) {
+                largest = range;
+                most = size(range);
+            }
+        }
+        return Optional.ofNullable(largest);
+    }
+
+    /** Whether there is a mapping of that kind with exactly this range. */
+    static boolean isThere(@Nullable String maps, String range) {
+        int at = maps == null ? -1 : ("\n" + maps).indexOf("\n" + range + " ");
+        if (maps == null || at < 0) {
+            return false;
+        }
+        int end = maps.indexOf('\n', at);
+        return isPrivateAnonymous(maps.substring(at, end < 0 ? maps.length() : end));
+    }
+
+    private static String range(String line) {
+        int blank = line.indexOf(' ');
+        return blank < 0 ? line : line.substring(0, blank);
+    }
+
+    private static long size(String range) {
+        int dash = range.indexOf('-');
+        try {
+            return Long.parseUnsignedLong(range.substring(dash + 1), 16)
+                    - Long.parseUnsignedLong(range.substring(0, dash), 16);
+        } catch (IllegalArgumentException e) {
+            return 0;
+        }
     }
 
     /** Off the smallest that can hold it; off none if none can. */

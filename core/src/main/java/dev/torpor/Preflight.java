@@ -16,11 +16,12 @@ import org.jspecify.annotations.Nullable;
 
 /** Everything that is looked at before a process is touched, each with an error of its own. */
 final class Preflight {
-    /** Kept free beside what a process needs: the driver's own needs differ a little from what NVML reports. */
     private static final Duration DYING = Duration.ofMillis(200);
 
     private static final Duration POLL = Duration.ofMillis(1);
-    private static final long MARGIN = 64L << 20; // a restore was seen to need 8 to 16 MiB more than NVML had told
+    /** Kept free beside what a process needs: the driver's own needs differ a little from what NVML reports. */
+    private static final long MARGIN = 64L << 20;
+
     private static final long PARKING_MARGIN = 256L << 20; // the shim's own, in host_memory.c
 
     private static final Duration QUICKLY = Duration.ofMillis(500);
@@ -36,13 +37,7 @@ final class Preflight {
     private final long startTime;
     private final @Nullable DeviceMemory deviceMemory;
     private final ShimControl shim;
-    private volatile Suspended suspended = new Suspended(Map.of(), 0, false);
-
-    /**
-     * What this handle knows of the process since it suspended it: memory held on each GPU before, resident memory after, and whether what
-     * the shim has parked is in the first.
-     */
-    private record Suspended(Map<GpuUuid, Long> held, long residentBytes, boolean withParked) {}
+    private final RestoreCheck restoreCheck;
 
     private Preflight(Cuda cuda, ProcFs proc, long pid, long startTime) {
         this.cuda = cuda;
@@ -53,6 +48,7 @@ final class Preflight {
         this.startTime = startTime;
         this.deviceMemory = cuda.deviceMemory();
         this.shim = ShimControl.of(proc, pid, startTime);
+        this.restoreCheck = new RestoreCheck(proc, pid, startTime, deviceMemory, RestoreRecords.ofHost(proc));
     }
 
     static Preflight of(Cuda cuda, ProcFs proc, long pid) {
@@ -137,7 +133,11 @@ final class Preflight {
         if (answer.result() != CudaResult.SUCCESS) {
             throw refused(StateQuery.FUNCTION, answer.result());
         }
-        return ProcessState.of(answer.value());
+        ProcessState now = ProcessState.of(answer.value());
+        if (now.equals(ProcessState.RUNNING)) {
+            restoreCheck.seenRunning();
+        }
+        return now;
     }
 
     /** The driver knows without the process's help whether it has initialised CUDA, and then waits for its answer. */
@@ -285,95 +285,21 @@ final class Preflight {
         }
     }
 
-    private static String beside(long others) {
+    static String beside(long others) {
         return others > 0 ? " beside " + Sizes.text(others) + " for others of the group" : "";
     }
 
+    RestoreCheck restoreCheck() {
+        return restoreCheck;
+    }
+
     void readFreeMemory() {
+        restoreCheck.rehearse();
         if (deviceMemory != null) {
             for (GpuUuid device : deviceMemory.devices()) {
                 deviceMemory.free(device);
             }
         }
-    }
-
-    /**
-     * For the driver's restore, and for an unpark behind it.
-     *
-     * @param parked what the shim tells, if there is one
-     * @throws TorporException {@link Problem#DEVICE_MEMORY} if what the process needs is not free
-     */
-    void checkDeviceMemory(DeviceMap map, Optional<ShimStatus> parked, Claims claims) {
-        DeviceMemory memory = deviceMemory;
-        if (memory == null) {
-            return;
-        }
-        Map<GpuUuid, Long> held = suspended.held;
-        long parkedBytes = parkedBytes(parked);
-        if (held.isEmpty()
-                || proc.residentBytes(pid) > suspended.residentBytes + MARGIN / 2
-                || (parkedBytes > 0 && !suspended.withParked)
-                || parkedBytes > sum(held)) {
-            checkInferred(memory, map, parked, claims);
-            return;
-        }
-        for (Map.Entry<GpuUuid, Long> entry : held.entrySet()) {
-            GpuUuid device = map.target(entry.getKey());
-            OptionalLong free = memory.free(device);
-            long claimed = claims.device(device, entry.getValue());
-            if (free.isPresent() && claimed + MARGIN > free.getAsLong()) {
-                String where = "on " + device + beside(claimed - entry.getValue());
-                throw tooLittle(entry.getValue(), where, free.getAsLong(), memory.holders(device), "");
-            }
-        }
-    }
-
-    private static long parkedBytes(Optional<ShimStatus> parked) {
-        return parked.map(ShimStatus::parkedBytes).orElse(0L);
-    }
-
-    /**
-     * Another controller suspended it, perhaps after having resumed it: the size of the driver's buffer tells what it needs,
-     * and the shim what it has parked, though neither on which GPU. A refusal that was not needed can be overruled, a failed restore cannot be undone: so any GPU
-     * must have room.
-     */
-    private void checkInferred(DeviceMemory memory, DeviceMap map, Optional<ShimStatus> parked, Claims claims) {
-        OptionalLong needed = inferred(parked);
-        for (GpuUuid device : memory.devices()) {
-            GpuUuid target = map.target(device);
-            long free = memory.free(target).orElse(Long.MAX_VALUE);
-            long claimed = claims.device(target, needed.orElse(0));
-            if (needed.isPresent() && free != Long.MAX_VALUE && claimed + MARGIN > free) {
-                throw tooLittle(
-                        needed.getAsLong(),
-                        "on " + target + beside(claimed - needed.getAsLong()),
-                        free,
-                        memory.holders(target),
-                        " Another controller suspended it, so the need was taken from its largest resident mapping"
-                                + (parkedBytes(parked) > 0 ? " and from what the shim has parked" : "")
-                                + ", and it may have been on any GPU; if you know better, turn the check off.");
-            }
-        }
-    }
-
-    private OptionalLong inferred(Optional<ShimStatus> parked) {
-        long arena = parked.map(ShimStatus::arenaBytes).orElse(0L);
-        OptionalLong buffer = CheckpointBuffer.bytes(proc.smaps(pid), arena);
-        if (parked.isEmpty()) {
-            return buffer;
-        }
-        ShimStatus status = parked.get();
-        return OptionalLong.of(status.parkedBytes() + Math.max(buffer.orElse(0), status.leftBytes()));
-    }
-
-    private TorporException tooLittle(long needed, String where, long free, String holders, String note) {
-        return new TorporException(
-                Problem.DEVICE_MEMORY,
-                "Process " + pid + " needs " + Sizes.text(needed) + " " + where + ", and " + Sizes.text(free)
-                        + " are free"
-                        + (holders.isEmpty() ? "" : " beside " + holders)
-                        + ": free device memory first, since a restore that runs out of it is final. The process was not touched"
-                        + " and is still checkpointed." + note);
     }
 
     /** The driver wants persistence mode or an initialised caller for a restore. */
@@ -401,16 +327,6 @@ final class Preflight {
 
     Map<GpuUuid, Long> deviceMemory() {
         return deviceMemory == null ? Map.of() : deviceMemory.heldBy(pid);
-    }
-
-    /** Remembers what a restore will need. */
-    void rememberSuspended(Map<GpuUuid, Long> held, boolean withParked) {
-        suspended = new Suspended(held, proc.residentBytes(pid), withParked);
-    }
-
-    /** The driver has now taken what the shim had left. */
-    void rememberCheckpointedToo() {
-        suspended = new Suspended(suspended.held, proc.residentBytes(pid), suspended.withParked);
     }
 
     static long sum(Map<GpuUuid, Long> held) {

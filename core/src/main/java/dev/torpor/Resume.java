@@ -2,15 +2,19 @@ package dev.torpor;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Options of {@link GpuProcess#resume(Resume)}. Immutable: each method returns a changed copy. */
 public final class Resume {
-    private static final Resume DEFAULT = new Resume(DeviceMap.same(), true, null, false, null, null, null);
+    private static final Resume DEFAULT = new Resume(DeviceMap.same(), Set.of(), true, null, false, null, null, null);
 
     private final DeviceMap deviceMap;
+    private final Set<GpuUuid> devices;
     private final boolean checkDeviceMemory;
     private final @Nullable Path storedAt;
     private final boolean removesStored;
@@ -20,6 +24,7 @@ public final class Resume {
 
     private Resume(
             DeviceMap deviceMap,
+            Set<GpuUuid> devices,
             boolean checkDeviceMemory,
             @Nullable Path storedAt,
             boolean removesStored,
@@ -27,6 +32,7 @@ public final class Resume {
             @Nullable ProgressListener listener,
             @Nullable Cancellation cancellation) {
         this.deviceMap = deviceMap;
+        this.devices = devices;
         this.checkDeviceMemory = checkDeviceMemory;
         this.storedAt = storedAt;
         this.removesStored = removesStored;
@@ -44,6 +50,7 @@ public final class Resume {
     public Resume onto(DeviceMap map) {
         return new Resume(
                 Objects.requireNonNull(map),
+                devices,
                 checkDeviceMemory,
                 storedAt,
                 removesStored,
@@ -53,12 +60,33 @@ public final class Resume {
     }
 
     /**
+     * The GPUs that the process was on when it was suspended. Needed where nothing else tells, and not all GPUs have room: the record that
+     * the suspending controller left and the shim in the process do.
+     */
+    public Resume onDevices(Collection<GpuUuid> gpus) {
+        return new Resume(
+                deviceMap,
+                Set.copyOf(gpus),
+                checkDeviceMemory,
+                storedAt,
+                removesStored,
+                stepTimeout,
+                listener,
+                cancellation);
+    }
+
+    /** As {@link #onDevices(Collection)}. */
+    public Resume onDevices(GpuUuid... gpus) {
+        return onDevices(List.of(gpus));
+    }
+
+    /**
      * Whether to refuse when too little device memory is free, for the driver's restore and, of a parked process, for the shim's unpark
      * behind it. A restore that runs out of memory is final for the process, so
      * leave this on unless the check is wrong about yours.
      */
     public Resume checkDeviceMemory(boolean check) {
-        return new Resume(deviceMap, check, storedAt, removesStored, stepTimeout, listener, cancellation);
+        return new Resume(deviceMap, devices, check, storedAt, removesStored, stepTimeout, listener, cancellation);
     }
 
     /**
@@ -68,6 +96,7 @@ public final class Resume {
     public Resume stepTimeout(Duration timeout) {
         return new Resume(
                 deviceMap,
+                devices,
                 checkDeviceMemory,
                 storedAt,
                 removesStored,
@@ -85,6 +114,7 @@ public final class Resume {
     public Resume storedAt(Path folder) {
         return new Resume(
                 deviceMap,
+                devices,
                 checkDeviceMemory,
                 ShimControl.checkedArena(folder),
                 removesStored,
@@ -95,13 +125,14 @@ public final class Resume {
 
     /** Files that {@link Suspend#storeAt} made are removed when they are read, as those of {@link Suspend#arena} always are. */
     public Resume removeStored() {
-        return new Resume(deviceMap, checkDeviceMemory, storedAt, true, stepTimeout, listener, cancellation);
+        return new Resume(deviceMap, devices, checkDeviceMemory, storedAt, true, stepTimeout, listener, cancellation);
     }
 
     /** Whom to tell how far it is. */
     public Resume onProgress(ProgressListener progressListener) {
         return new Resume(
                 deviceMap,
+                devices,
                 checkDeviceMemory,
                 storedAt,
                 removesStored,
@@ -114,6 +145,7 @@ public final class Resume {
     public Resume cancelledBy(Cancellation stop) {
         return new Resume(
                 deviceMap,
+                devices,
                 checkDeviceMemory,
                 storedAt,
                 removesStored,
@@ -125,6 +157,10 @@ public final class Resume {
     /** See {@link #onto}. */
     public DeviceMap deviceMap() {
         return deviceMap;
+    }
+
+    Set<GpuUuid> devices() {
+        return devices;
     }
 
     boolean checkDeviceMemory() {

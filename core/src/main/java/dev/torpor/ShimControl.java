@@ -289,7 +289,9 @@ public final class ShimControl {
                 number(command, answer, "left_bytes"),
                 number(command, answer, "arena_bytes"),
                 answer.number("imports").orElse(0),
-                answer.number("multicasts").orElse(0));
+                answer.number("multicasts").orElse(0),
+                answer.number("driver_buffers"),
+                ShimStatus.devices(answer.values().get("devices")));
     }
 
     private static ProcessState state(@Nullable String word) {

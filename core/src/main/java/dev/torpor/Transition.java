@@ -45,6 +45,7 @@ final class Transition implements AutoCloseable {
     private Outcome outcome = Outcome.DONE;
     private @Nullable Throwable thrown;
     private boolean overdue;
+    private boolean rehearsing;
     private boolean cancelled;
     /** Nobody knows what has become of the step that was given up. */
     private boolean lost;
@@ -79,6 +80,7 @@ final class Transition implements AutoCloseable {
         new StateQuery(cuda.driver(), (int) ProcessHandle.current().pid()).get();
         try (ProgressMeter meter = ProgressMeter.start(Optional.empty(), preflight, 0, OptionalLong.empty())) {
             meter.end();
+            rehearsal.rehearsing = true;
             rehearsal.steps = Step.path(ProcessState.RUNNING, ProcessState.CHECKPOINTED);
             rehearsal.check(new Claims());
             preflight.readFreeMemory();
@@ -202,6 +204,9 @@ final class Transition implements AutoCloseable {
     String undone() {
         String undoing = undoes() ? undo() : "";
         end = standingNow();
+        if (end.driver().equals(ProcessState.RUNNING)) {
+            preflight.restoreCheck().forget();
+        }
         return undoing + stands();
     }
 
@@ -368,6 +373,9 @@ final class Transition implements AutoCloseable {
         if (steps.contains(Step.RESTORE)) {
             checkRestore(claims);
         }
+        if (steps.contains(Step.CHECKPOINT) && !rehearsing) {
+            preflight.restoreCheck().begin(heldBefore, shim);
+        }
     }
 
     private void checkSharing() {
@@ -404,7 +412,7 @@ final class Transition implements AutoCloseable {
         DeviceMap complete = preflight.completed(map);
         gpuPairs = complete.toGpuPairs();
         if (plan.up().checkDeviceMemory()) {
-            preflight.checkDeviceMemory(complete, shim, claims);
+            preflight.restoreCheck().check(complete, shim, plan.up().devices(), claims);
         }
         preflight.prepareRestore();
     }
@@ -413,10 +421,23 @@ final class Transition implements AutoCloseable {
     private void remember() {
         if (end.state().equals(ProcessState.RUNNING)) {
             deviceBytes = known(preflight.deviceMemory());
-        } else if (plan.undo() && start.parked()) {
-            preflight.rememberCheckpointedToo();
-        } else if (end.parked() || end.driver().equals(ProcessState.CHECKPOINTED)) {
-            preflight.rememberSuspended(heldBefore, end.parked());
+        }
+        RestoreCheck need = preflight.restoreCheck();
+        if (!end.driver().equals(ProcessState.CHECKPOINTED)) {
+            need.forget();
+        } else if (steps.contains(Step.CHECKPOINT)) {
+            need.end(shim.isPresent() ? shimStatusNow() : shim);
+        }
+    }
+
+    /** Empty if it does not tell. */
+    private Optional<ShimStatus> shimStatusNow() {
+        try {
+            ShimAnswer answer =
+                    preflight.shim().exchange("status", Optional.of(ShimControl.patience(plan.stepTimeout())));
+            return answer.ok() ? Optional.of(preflight.shim().status(answer)) : Optional.empty();
+        } catch (ShimTrouble | TorporException e) {
+            return Optional.empty();
         }
     }
 

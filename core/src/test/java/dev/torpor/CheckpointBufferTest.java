@@ -77,4 +77,32 @@ class CheckpointBufferTest {
         assertThat(CheckpointBuffer.bytes("", 0)).isEmpty();
         assertThat(CheckpointBuffer.bytes("no maps at all\n:\n-\n", 0)).isEmpty();
     }
+
+    private static String line(String range, String permissions, String name) {
+        return range + " " + permissions + " 00000000 00:00 0 " + name + "\n";
+    }
+
+    @Test
+    void theMappingThatWasMadeMeanwhileIsTheLargestNewOne() {
+        String before = line("10000000-90000000", "rw-p", "") + line("a0000000-a0400000", "rw-p", "");
+        String after = before
+                + line("b0000000-b0800000", "rw-p", "")
+                + line("c0000000-c0400000", "rw-p", "")
+                + line("d0000000-e0000000", "r--p", "")
+                + line("e0000000-f0000000", "rw-p", "[heap]");
+        assertThat(CheckpointBuffer.made(before, after)).hasValue("b0000000-b0800000");
+        assertThat(CheckpointBuffer.isThere(after, "b0000000-b0800000")).isTrue();
+        assertThat(CheckpointBuffer.isThere(before, "b0000000-b0800000")).isFalse();
+        assertThat(CheckpointBuffer.isThere(line("10000000-90000000", "rw-p", ""), "10000000-90000000"))
+                .isTrue();
+        assertThat(CheckpointBuffer.isThere(after, "d0000000-e0000000")).isFalse();
+        assertThat(CheckpointBuffer.made(before, before)).isEmpty();
+        assertThat(CheckpointBuffer.made(before, before + line("b0000000-b0001000", "rw-p", "")))
+                .as("a page")
+                .isEmpty();
+        assertThat(CheckpointBuffer.made(null, after)).isEmpty();
+        assertThat(CheckpointBuffer.made(before, null)).isEmpty();
+        assertThat(CheckpointBuffer.made("no maps", "none\n-\n x-y z\n\n")).isEmpty();
+        assertThat(CheckpointBuffer.isThere(null, "1-2")).isFalse();
+    }
 }

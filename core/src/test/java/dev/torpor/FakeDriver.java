@@ -6,8 +6,12 @@ import dev.torpor.driver.DriverProvider;
 import dev.torpor.driver.LoadedLibrary;
 import dev.torpor.driver.Nvml;
 import dev.torpor.tools.ProcFs;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -52,6 +56,18 @@ final class FakeDriver {
 
     FakeDriver(long pid) {
         this.pid = pid;
+        System.setProperty(RestoreRecords.PROPERTY, records().toString());
+    }
+
+    /** A directory of its own, so that no driver's process has another one's records. */
+    private static Path records() {
+        try {
+            Path directory = Files.createTempDirectory("torpor-records-");
+            directory.toFile().deleteOnExit();
+            return directory;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** Answers instead of doing, or after having done. */

@@ -239,7 +239,8 @@ final class FakeShim implements AutoCloseable {
         return "ok version=9.9 pid=" + innerPid + " state=" + state + " parkable_bytes=" + (parkable - parked)
                 + " parked_bytes=" + parked + " left_bytes=" + left + " arena_bytes=" + arena + " imports=" + imports
                 + " multicasts=" + multicasts
-                + (earlier ? "" : " pending_commands=" + pending + " parked_by=" + parkedBy);
+                + (earlier ? "" : " pending_commands=" + pending + " parked_by=" + parkedBy)
+                + " driver_buffers=0 devices=" + FakeDriver.GPU + ":" + parked + ":" + left;
     }
 
     private String park(String by) {

@@ -7,7 +7,6 @@ import dev.torpor.tools.ProcFs;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.Optional;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.BeforeEach;
@@ -83,25 +82,5 @@ class HandleTest {
         fake.fail("cuCheckpointProcessGetState", 304);
         assertProblem(
                 Problem.NO_PERMISSION, "runs as user 1000", () -> handle(7).state(Optional.empty()));
-    }
-
-    private void resident(long mib) throws IOException {
-        Files.writeString(root.resolve("7/statm"), "999999 " + (mib << 8) + " 1 1 0 1 0\n");
-    }
-
-    @Test
-    void whatAnotherControllerSuspendedMeanwhileIsJudgedByItsBuffer() throws IOException {
-        Preflight handle = handle(7);
-        fake.free = 1L << 30;
-        resident(200);
-        Files.writeString(
-                root.resolve("7/smaps"), "7f00-7f01 rw-p 00000000 00:00 0 \nSize: 2097152 kB\nRss: 2097152 kB\n");
-        handle.rememberSuspended(Map.of(FakeDriver.GPU, 100L << 20), false);
-        handle.checkDeviceMemory(DeviceMap.same(), Optional.empty(), new Claims());
-        resident(2200);
-        assertProblem(
-                Problem.DEVICE_MEMORY,
-                "needs 2.0 GiB",
-                () -> handle.checkDeviceMemory(DeviceMap.same(), Optional.empty(), new Claims()));
     }
 }

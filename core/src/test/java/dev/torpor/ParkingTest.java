@@ -384,7 +384,7 @@ class ParkingTest {
         process.suspend(CHECKPOINT.checkHostMemory(false));
         GpuProcess other = driver.process(shim.proc());
         driver.free = 4L << 40;
-        assertThat(failure(Problem.DEVICE_MEMORY, other::resume)).hasMessageContaining("what the shim has parked");
+        assertThat(failure(Problem.DEVICE_MEMORY, other::resume)).hasMessageContaining("needs 4.0 TiB");
         driver.free = (4L << 40) + (64L << 20);
         other.resume();
     }

@@ -8,7 +8,9 @@ import dev.torpor.tools.ProcFs;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -131,7 +133,8 @@ class SharingCheckTest {
     void theShimKnowsBetter() throws IOException {
         Path own = Files.createDirectories(directory.resolve("other/4711"));
         Files.writeString(own.resolve("maps"), "1-2 rw-s 0 00:1b 2 /dev/shm/cuda.shm.0.115e.1\n");
-        ShimStatus counts = new ShimStatus("", 4711, ProcessState.RUNNING, 0, 0, 0, 0, 0, 0);
+        ShimStatus counts =
+                new ShimStatus("", 4711, ProcessState.RUNNING, 0, 0, 0, 0, 0, 0, OptionalLong.empty(), Map.of());
 
         assertThat(SharingCheck.refusal(new ProcFs(directory.resolve("other").toString()), 4711, Optional.of(counts)))
                 .isEmpty();

@@ -10,6 +10,8 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -39,7 +41,18 @@ class ShimControlTest {
     void everyCommandHasItsAnswer() {
         ShimControl shim = fake.control();
         assertThat(shim.status())
-                .isEqualTo(new ShimStatus("9.9", shim.pid(), ProcessState.RUNNING, 1 << 20, 0, 0, 0, 0, 0));
+                .isEqualTo(new ShimStatus(
+                        "9.9",
+                        shim.pid(),
+                        ProcessState.RUNNING,
+                        1 << 20,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                        OptionalLong.of(0),
+                        Map.of(FakeDriver.GPU, new ShimStatus.DeviceBytes(0, 0))));
         Phase prepared = shim.prepare();
         assertThat(prepared.bytes()).hasValue(1 << 20);
         assertThat(prepared).hasToString("prepare 500 ms (0.0 GB/s)");

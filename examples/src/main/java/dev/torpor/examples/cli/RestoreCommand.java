@@ -1,7 +1,6 @@
 package dev.torpor.examples.cli;
 
 import dev.torpor.Cuda;
-import dev.torpor.DeviceMap;
 import dev.torpor.GpuProcess;
 import dev.torpor.ProgressListener;
 import dev.torpor.Report;
@@ -18,21 +17,24 @@ final class RestoreCommand extends TransitionCommand {
     private final MapOption map = new MapOption();
 
     @Mixin
+    private final FormerDevices formerDevices = new FormerDevices();
+
+    @Mixin
     private final StepTimeout stepTimeout = new StepTimeout();
 
     @Mixin
     private final MemoryCheck memoryCheck = new MemoryCheck();
 
-    private DeviceMap devices = DeviceMap.same();
+    private Resume devices = Resume.defaults();
 
     @Override
     void prepare(Cuda cuda) {
-        devices = map.on(cuda);
+        devices = formerDevices.on(cuda, Resume.defaults().onto(map.on(cuda)));
     }
 
     @Override
     Report run(GpuProcess process, Optional<ProgressListener> listener) {
-        Resume options = memoryCheck.on(stepTimeout.on(Resume.defaults().onto(devices)));
+        Resume options = memoryCheck.on(stepTimeout.on(devices));
         return process.restore(listener.map(options::onProgress).orElse(options));
     }
 }

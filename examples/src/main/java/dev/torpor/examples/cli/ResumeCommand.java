@@ -15,6 +15,9 @@ final class ResumeCommand extends TransitionCommand {
     private final MapOption map = new MapOption();
 
     @Mixin
+    private final FormerDevices formerDevices = new FormerDevices();
+
+    @Mixin
     private final StepTimeout stepTimeout = new StepTimeout();
 
     @Mixin
@@ -24,7 +27,8 @@ final class ResumeCommand extends TransitionCommand {
 
     @Override
     void prepare(Cuda cuda) {
-        options = memoryCheck.on(stepTimeout.on(Resume.defaults().onto(map.on(cuda))));
+        options = memoryCheck.on(
+                stepTimeout.on(formerDevices.on(cuda, Resume.defaults().onto(map.on(cuda)))));
     }
 
     @Override

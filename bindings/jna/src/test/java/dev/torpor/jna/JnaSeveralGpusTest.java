@@ -1,0 +1,10 @@
+package dev.torpor.jna;
+
+import dev.torpor.contract.SeveralGpusContract;
+
+class JnaSeveralGpusTest extends SeveralGpusContract {
+    @Override
+    protected String provider() {
+        return "jna";
+    }
+}
