@@ -45,7 +45,7 @@ int allocation_wanted(size_t bytes, CUcontext *context, CUdevice *device) {
 void allocation_left(CUdeviceptr address, size_t bytes) {
     struct left left = {.bytes = bytes};
     count_left(bytes);
-    if (park_on() && !driver()->cuCtxGetCurrent(&left.context)) left_add(address, left);
+    if (park_on() && !driver()->cuCtxGetCurrent(&left.context) && !driver()->cuCtxGetDevice(&left.device)) left_add(address, left);
 }
 
 int memory_found(CUresult result) {

@@ -1,4 +1,5 @@
 #include "left.h"
+#include "blocks.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,7 +14,9 @@ static struct shard {
     struct entry *entries;
     size_t room, count;
 } shards[SHARDS] = {[0 ... SHARDS - 1] = {.mutex = PTHREAD_MUTEX_INITIALIZER}};
-static _Atomic uint64_t sum;
+static _Atomic uint64_t sums[MAX_DEVICES];
+
+static _Atomic uint64_t *sum_of(const struct left *left) { return &sums[left->device >= 0 && left->device < MAX_DEVICES ? left->device : 0]; }
 
 static uint64_t mixed(CUdeviceptr address) { return address / 256 * 0x9e3779b97f4a7c15; }
 static struct shard *shard_of(CUdeviceptr address) { return &shards[mixed(address) >> 60]; }
@@ -44,10 +47,10 @@ void left_add(CUdeviceptr address, struct left left) {
     pthread_mutex_lock(&s->mutex);
     if (s->count * 2 < s->room || grow(s)) {
         struct entry *e = &s->entries[place(s, address)];
-        if (e->address) atomic_fetch_sub(&sum, e->left.bytes);
+        if (e->address) atomic_fetch_sub(sum_of(&e->left), e->left.bytes);
         else s->count++;
         *e = (struct entry){address, left};
-        atomic_fetch_add(&sum, left.bytes);
+        atomic_fetch_add(sum_of(&left), left.bytes);
     }
     pthread_mutex_unlock(&s->mutex);
 }
@@ -65,7 +68,7 @@ static void close_up(struct shard *s, size_t hole) {
 
 static struct left remove_at(struct shard *s, size_t at) {
     struct left left = s->entries[at].left;
-    atomic_fetch_sub(&sum, left.bytes);
+    atomic_fetch_sub(sum_of(&left), left.bytes);
     s->count--;
     close_up(s, at);
     return left;
@@ -73,7 +76,7 @@ static struct left remove_at(struct shard *s, size_t at) {
 
 struct left left_remove(CUdeviceptr address) {
     struct shard *s = shard_of(address);
-    struct left left = {0, NULL};
+    struct left left = {0, NULL, 0};
     if (!address) return left;
     pthread_mutex_lock(&s->mutex);
     size_t at = s->room ? place(s, address) : 0;
@@ -93,7 +96,13 @@ void left_context_gone(CUcontext context) {
     }
 }
 
-uint64_t left_bytes(void) { return atomic_load(&sum); }
+uint64_t left_on(CUdevice device) { return atomic_load(&sums[device]); }
+
+uint64_t left_bytes(void) {
+    uint64_t bytes = 0;
+    for (CUdevice device = 0; device < MAX_DEVICES; device++) bytes += left_on(device);
+    return bytes;
+}
 
 /* The memory is the parent's. */
 void left_after_fork(void) {
@@ -101,5 +110,5 @@ void left_after_fork(void) {
     for (int i = 0; i < SHARDS; i++)
         if (shards[i].room) shards[i] = (struct shard){.mutex = unlocked};
         else shards[i].mutex = unlocked;
-    atomic_store(&sum, 0);
+    for (CUdevice device = 0; device < MAX_DEVICES; device++) atomic_store(&sums[device], 0);
 }

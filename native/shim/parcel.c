@@ -20,7 +20,7 @@ static int is_parked(const struct block *block) { return block->parked && !block
 /* With the lock. */
 static struct extent add_up(void) {
     struct extent sum = {.left = left_bytes()};
-    for (CUdevice device = 0; device < MAX_DEVICES; device++) sum.device[device].used = context_on(device) != NULL;
+    for (CUdevice device = 0; device < MAX_DEVICES; device++) sum.device[device].used = context_on(device) != NULL, sum.device[device].left = left_on(device);
     for (struct block *b = block_first(); b; b = b->next) {
         CUdevice device = device_of(b);
         int parked = is_parked(b), left = !parked && !can_go(b);

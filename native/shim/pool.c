@@ -69,8 +69,9 @@ static int provided(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstr
 
 /* Memory of pools outlives contexts. */
 static void left_of_pool(CUdeviceptr address, size_t bytes) {
+    struct left left = {.bytes = bytes};
     count_left(bytes);
-    if (park_on()) left_add(address, (struct left){bytes, NULL});
+    if (park_on() && !driver()->cuCtxGetDevice(&left.device)) left_add(address, left);
 }
 
 #define MEMORY_CALL(call, provided_) \
