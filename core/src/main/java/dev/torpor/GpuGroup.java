@@ -251,6 +251,10 @@ public final class GpuGroup {
 
     /** Each on a thread of its own. An interrupt is kept for later. */
     private static void together(List<Transition> transitions, Consumer<Transition> act) {
+        if (transitions.size() == 1) {
+            act.accept(transitions.get(0));
+            return;
+        }
         List<Thread> threads = new ArrayList<>();
         List<Throwable> thrown = new ArrayList<>();
         for (Transition transition : transitions) {

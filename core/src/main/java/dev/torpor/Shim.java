@@ -48,6 +48,20 @@ public final class Shim {
     }
 
     /**
+     * As {@link #extract}, in a directory that outlives a restart of the host, for what is started again later with the same path, like a
+     * container: {@code $XDG_DATA_HOME}, {@code /var/lib} for root, or {@code ~/.local/share}.
+     *
+     * @throws TorporException as {@link #extract}
+     */
+    public static Shim extractDurably() {
+        try {
+            return at(NativeLibrary.durableFile(FILE));
+        } catch (UnsatisfiedLinkError e) {
+            throw new TorporException(Problem.NO_SHIM, "There is no shim: " + e.getMessage() + ".");
+        }
+    }
+
+    /**
      * The shim in a file, of whichever version.
      *
      * @throws TorporException {@link Problem#NO_SHIM} if it is not the shim, or cannot be read

@@ -164,6 +164,15 @@ record Folder(Path path) {
         writeOrTell(partial(), manifest);
     }
 
+    /** So that it cannot be finished any more. */
+    void dropPartial() {
+        try {
+            Files.deleteIfExists(partial());
+        } catch (IOException e) {
+            return; // then it is finished
+        }
+    }
+
     /** Back to where what is in it is all that there is, and yet no snapshot. */
     void unfinish() throws IOException {
         if (isFinished()) {

@@ -111,11 +111,14 @@ final class Loading {
                 processes.add(cuda.process(member.pid()));
             }
         }
-        List<Report> reports = GpuGroup.of(processes)
-                .resume(process ->
-                        resume(process.pid()).onto(options.deviceMap()).checkDeviceMemory(options.checkMemory()));
+        List<Report> reports = GpuGroup.of(processes).resume(this::options);
         timeline.end("resume", OptionalLong.of(folder.storedBytes(pids())));
         return reports;
+    }
+
+    private Resume options(GpuProcess process) {
+        Resume resume = resume(process.pid()).onto(options.deviceMap()).checkDeviceMemory(options.checkMemory());
+        return options.cancellation().map(resume::cancelledBy).orElse(resume);
     }
 
     private RuntimeException killed(RuntimeException failure, List<ProcessIdentity> made) {

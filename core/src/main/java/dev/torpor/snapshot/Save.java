@@ -1,5 +1,7 @@
 package dev.torpor.snapshot;
 
+import dev.torpor.Cancellation;
+import dev.torpor.Problem;
 import dev.torpor.criu.Criu;
 import dev.torpor.criu.CriuDump;
 import java.time.Duration;
@@ -10,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 /** Options of {@link Snapshot#save}. Immutable: each method returns a changed copy. */
 public final class Save {
     private static final Save DEFAULT =
-            new Save(CriuDump.defaults(), null, Duration.ofSeconds(10), true, false, true, false, true);
+            new Save(CriuDump.defaults(), null, Duration.ofSeconds(10), true, false, true, false, true, null);
 
     private final CriuDump dump;
     private final @Nullable Criu criu;
@@ -20,6 +22,7 @@ public final class Save {
     private final boolean checksums;
     private final boolean durable;
     private final boolean checkSharing;
+    private final @Nullable Cancellation cancellation;
 
     private Save(
             CriuDump dump,
@@ -29,7 +32,8 @@ public final class Save {
             boolean leavesRunning,
             boolean checksums,
             boolean durable,
-            boolean checkSharing) {
+            boolean checkSharing,
+            @Nullable Cancellation cancellation) {
         this.dump = dump;
         this.criu = criu;
         this.lockTimeout = lockTimeout;
@@ -38,6 +42,7 @@ public final class Save {
         this.checksums = checksums;
         this.durable = durable;
         this.checkSharing = checkSharing;
+        this.cancellation = cancellation;
     }
 
     /** The processes end, their shim is used where it is there, checksums are made, and nobody waits for the disk. */
@@ -47,7 +52,7 @@ public final class Save {
 
     /** The processes go on afterwards as they were before. */
     public Save leaveRunning() {
-        return new Save(dump, criu, lockTimeout, parking, true, checksums, durable, checkSharing);
+        return new Save(dump, criu, lockTimeout, parking, true, checksums, durable, checkSharing, cancellation);
     }
 
     /**
@@ -60,7 +65,8 @@ public final class Save {
             throw new IllegalArgumentException(
                     "a CRIU that leaves the processes running leaves them suspended: let the save leave them running instead");
         }
-        return new Save(options, criu, lockTimeout, parking, leavesRunning, checksums, durable, checkSharing);
+        return new Save(
+                options, criu, lockTimeout, parking, leavesRunning, checksums, durable, checkSharing, cancellation);
     }
 
     /** Which CRIU. Default: {@link Criu#find}. */
@@ -73,33 +79,67 @@ public final class Save {
                 leavesRunning,
                 checksums,
                 durable,
-                checkSharing);
+                checkSharing,
+                cancellation);
     }
 
     /** How long to wait for work that is on the GPU already, as {@link dev.torpor.Suspend#lockTimeout(Duration)}. */
     public Save lockTimeout(Duration timeout) {
         return new Save(
-                dump, criu, Objects.requireNonNull(timeout), parking, leavesRunning, checksums, durable, checkSharing);
+                dump,
+                criu,
+                Objects.requireNonNull(timeout),
+                parking,
+                leavesRunning,
+                checksums,
+                durable,
+                checkSharing,
+                cancellation);
     }
 
     /** Leaves the shim aside: device memory gets into CRIU's images, by way of the driver's buffer. */
     public Save withoutParking() {
-        return new Save(dump, criu, lockTimeout, false, leavesRunning, checksums, durable, checkSharing);
+        return new Save(dump, criu, lockTimeout, false, leavesRunning, checksums, durable, checkSharing, cancellation);
     }
 
     /** Whether to make checksums, which {@link Snapshot#verify} needs: beside CRIU's work for device memory, after it for CRIU's images. */
     public Save checksums(boolean made) {
-        return new Save(dump, criu, lockTimeout, parking, leavesRunning, made, durable, checkSharing);
+        return new Save(dump, criu, lockTimeout, parking, leavesRunning, made, durable, checkSharing, cancellation);
     }
 
     /** Whether to wait until the disk has everything, so that not even a power failure costs the snapshot. Default: no. */
     public Save durable(boolean waits) {
-        return new Save(dump, criu, lockTimeout, parking, leavesRunning, checksums, waits, checkSharing);
+        return new Save(dump, criu, lockTimeout, parking, leavesRunning, checksums, waits, checkSharing, cancellation);
     }
 
     /** Whether to refuse processes that the driver might not restore, as {@link dev.torpor.Suspend#checkSharing(boolean)}. Default: yes. */
     public Save checkSharing(boolean check) {
-        return new Save(dump, criu, lockTimeout, parking, leavesRunning, checksums, durable, check);
+        return new Save(dump, criu, lockTimeout, parking, leavesRunning, checksums, durable, check, cancellation);
+    }
+
+    /**
+     * Lets another thread stop the save: it is undone like one that fails, and the error is {@link Problem#CANCELLED}. Once CRIU has
+     * written everything, the save is completed.
+     */
+    public Save cancelledBy(Cancellation stop) {
+        return new Save(
+                dump,
+                criu,
+                lockTimeout,
+                parking,
+                leavesRunning,
+                checksums,
+                durable,
+                checkSharing,
+                Objects.requireNonNull(stop));
+    }
+
+    Optional<Cancellation> cancellation() {
+        return Optional.ofNullable(cancellation);
+    }
+
+    boolean isCancelled() {
+        return cancellation != null && cancellation.isRequested();
     }
 
     CriuDump dump() {

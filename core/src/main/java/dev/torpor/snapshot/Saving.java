@@ -10,6 +10,7 @@ import dev.torpor.Report;
 import dev.torpor.Suspend;
 import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
+import dev.torpor.criu.CriuDump;
 import dev.torpor.snapshot.Manifest.Member;
 import dev.torpor.snapshot.Manifest.StoredFile;
 import dev.torpor.tools.IoReason;
@@ -123,10 +124,28 @@ final class Saving {
             timeline.end("dump", OptionalLong.of(folder.imageBytes()));
         } catch (RuntimeException e) {
             if (!folder.isFinished() || !endsSoon()) {
-                undo(folder, e);
+                undo(folder, options.isCancelled() && !folder.isFinished() ? cancelled() : e);
             }
             notes.add(String.valueOf(e.getMessage())); // all of it is there, and the processes have ended
         }
+    }
+
+    /** Without a manifest to finish, the program that CRIU runs at the end fails, and CRIU lets the processes go on. */
+    private void dump(Folder folder, CriuDump dump) {
+        Runnable callOff = folder::dropPartial;
+        options.cancellation().ifPresent(cancellation -> cancellation.onRequest(callOff));
+        try {
+            if (options.isCancelled()) {
+                throw cancelled();
+            }
+            criu.dump(tree.root(), folder.images(), dump);
+        } finally {
+            options.cancellation().ifPresent(cancellation -> cancellation.forget(callOff));
+        }
+    }
+
+    private TorporException cancelled() {
+        return new TorporException(Problem.CANCELLED, "The save of process " + tree.root() + " was cancelled.");
     }
 
     /**
@@ -173,11 +192,11 @@ final class Saving {
             beginSums(folder, checksums);
             tree.checkRoot();
             try {
-                criu.dump(tree.root(), folder.images(), options.dump().actionScript(script));
+                dump(folder, options.dump().actionScript(script));
                 links.collect(folder);
                 return;
             } catch (TorporException e) {
-                if (dump == MOST_DUMPS || folder.isFinished() || !isLate()) {
+                if (dump == MOST_DUMPS || folder.isFinished() || options.isCancelled() || !isLate()) {
                     throw e;
                 }
                 settle(folder);
@@ -216,8 +235,9 @@ final class Saving {
     }
 
     private Suspend options(Folder folder, GpuProcess process) {
-        Suspend suspend =
+        Suspend checked =
                 Suspend.to(Level.CHECKPOINT).lockTimeout(options.lockTimeout()).checkSharing(options.checkSharing());
+        Suspend suspend = options.cancellation().map(checked::cancelledBy).orElse(checked);
         if (!options.parking()) {
             return suspend.withoutParking();
         }
@@ -261,6 +281,9 @@ final class Saving {
         }
         RuntimeException kept = withLog(folder, failure);
         folder.delete();
+        if (failure instanceof TorporException known && known.problem() == Problem.CANCELLED && ended.isEmpty()) {
+            throw told(failure, " It is as it was before, and " + folder.path() + " is removed.");
+        }
         throw ended.isEmpty() ? kept : told(kept, dead(ended));
     }
 

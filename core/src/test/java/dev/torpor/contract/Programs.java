@@ -10,12 +10,13 @@ import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 
 /**
- * Programs around the driver. A test that needs one says so ({@link NeedsCriu}, {@link NeedsPodman}). It is skipped where the program is
+ * Programs around the driver. A test that needs one says so ({@link NeedsCriu}, {@link NeedsPodman}, {@link NeedsTmux}). It is skipped where the program is
  * missing or cannot work, and fails there if the variable TORPOR_REQUIRE has the program's name among others.
  */
 public final class Programs {
     static final String CRIU = "criu";
     static final String PODMAN = "podman";
+    static final String TMUX = "tmux";
 
     /** Linked statically. */
     static final Path BUSYBOX = Path.of("/bin/busybox");
@@ -51,6 +52,12 @@ public final class Programs {
         }
         criu();
         return podman;
+    }
+
+    /** A terminal that a program can be seen on, and typed at. */
+    public static Path tmux() {
+        DeclaredPrograms.check("NeedsTmux", TMUX);
+        return Command.find("tmux", "/usr/bin").orElseGet(() -> without(TMUX, "there is no tmux in PATH or /usr/bin"));
     }
 
     static <T> T without(String program, String reason) {

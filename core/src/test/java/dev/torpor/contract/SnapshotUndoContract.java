@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.torpor.Cancellation;
 import dev.torpor.GpuProcess;
 import dev.torpor.Problem;
 import dev.torpor.ProcessState;
 import dev.torpor.TorporException;
 import dev.torpor.criu.Criu;
 import dev.torpor.criu.CriuDump;
+import dev.torpor.snapshot.Load;
 import dev.torpor.snapshot.Save;
 import dev.torpor.snapshot.Snapshot;
 import dev.torpor.snapshot.SnapshotReport;
@@ -18,6 +20,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -38,6 +44,60 @@ public abstract class SnapshotUndoContract extends SnapshotTests {
             assertThat(folder()).doesNotExist();
             target.assertMemoryIntact();
             save(target, Save.defaults());
+            load();
+            target.assertMemoryIntact();
+        }
+    }
+
+    /** Waits until CRIU is asked for something, requests the cancellation, and lets the real CRIU do it. */
+    private TorporException cancelledInCriu(Function<Criu, Callable<?>> act, Cancellation cancellation)
+            throws Exception {
+        Path begun = directory.resolve("begun");
+        Path released = directory.resolve("released");
+        Files.deleteIfExists(begun);
+        Files.deleteIfExists(released);
+        Criu waiting =
+                criuThat("touch '" + begun + "'; until [ -e '" + released + "' ]; do sleep 0.05; done; exec REAL");
+        Callable<?> running = act.apply(waiting);
+        AtomicReference<TorporException> failed = new AtomicReference<>();
+        Thread thread = new Thread(() -> failed.set(failure(Problem.CANCELLED, running::call)), "cancelled");
+        thread.start();
+        await().until(() -> Files.exists(begun));
+        cancellation.request();
+        Files.createFile(released);
+        thread.join();
+        return Objects.requireNonNull(failed.get());
+    }
+
+    @Test
+    void aSaveIsCancelledWhileCriuDumps() throws Exception {
+        try (Detached target = start(true)) {
+            Cancellation cancellation = new Cancellation();
+            Save options = Save.defaults().cancelledBy(cancellation);
+            assertThat(cancelledInCriu(waiting -> () -> save(target, options, waiting), cancellation))
+                    .hasMessage("The save of process " + target.pid() + " was cancelled. It is as it was before, and "
+                            + folder() + " is removed.");
+            assertThat(folder()).doesNotExist();
+            target.assertMemoryIntact();
+            failure(Problem.CANCELLED, () -> save(target, options));
+            assertThat(folder()).doesNotExist();
+            target.assertMemoryIntact();
+            save(target, Save.defaults());
+            load();
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void aLoadIsCancelledWhileCriuRestores() throws Exception {
+        try (Detached target = start(true)) {
+            save(target, Save.defaults());
+            Cancellation cancellation = new Cancellation();
+            Load options = Load.defaults().cancelledBy(cancellation);
+            Snapshot snapshot = Snapshot.open(folder());
+            assertThat(cancelledInCriu(waiting -> () -> snapshot.load(cuda, options.with(waiting)), cancellation))
+                    .hasMessageContaining("have been killed");
+            assertThat(target.isAlive()).isFalse();
             load();
             target.assertMemoryIntact();
         }

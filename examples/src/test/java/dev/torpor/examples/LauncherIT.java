@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -107,6 +108,37 @@ class LauncherIT {
                         "--json"));
         assertThat(run.code()).as(run.toString()).isZero();
         assertThat(run.out()).startsWith("[");
+    }
+
+    @Test
+    void aContainersShimOutlivesARestartOfTheHost() throws Exception {
+        Path data = Files.createDirectory(directory.resolve("data"));
+        Run run = Run.of(
+                directory,
+                Map.of("XDG_DATA_HOME", data.toString()),
+                List.of(LAUNCHER.toString(), "podman", "run-args"));
+        assertThat(run.out())
+                .as(run.toString())
+                .startsWith("--mount type=bind,source=" + data.toRealPath() + "/torpor-");
+        try (var files = Files.list(data)) {
+            assertThat(files).hasSize(1);
+        }
+    }
+
+    @Test
+    void benchFindsItsTargetFromAnywhere() throws Exception {
+        Run run = Run.of(
+                directory,
+                List.of(
+                        LAUNCHER.toAbsolutePath().toString(),
+                        "bench",
+                        "--variants",
+                        "alone",
+                        "--rounds",
+                        "1",
+                        "--memory",
+                        "4M"));
+        assertThat(run.code()).as(run.toString()).isZero();
     }
 
     @Test

@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -40,7 +41,18 @@ public final class NativeLibrary {
      */
     public static Path file(String fileName) {
         @Nullable String directory = System.getProperty(DIRECTORY);
-        return directory == null ? copy(fileName) : within(directory, fileName);
+        return directory == null ? copy(fileName, candidates()) : within(directory, fileName);
+    }
+
+    /**
+     * As {@link #file}, in a directory that outlives a restart of the host: under what the system property {@value #TEMPORARY} names,
+     * {@code $XDG_DATA_HOME}, {@code /var/lib} for root, or {@code ~/.local/share}.
+     *
+     * @throws UnsatisfiedLinkError as {@link #file}
+     */
+    public static Path durableFile(String fileName) {
+        @Nullable String directory = System.getProperty(DIRECTORY);
+        return directory == null ? copy(fileName, durable()) : within(directory, fileName);
     }
 
     private static Path within(String directory, String fileName) {
@@ -52,12 +64,12 @@ public final class NativeLibrary {
         return file;
     }
 
-    private static Path copy(String fileName) {
+    private static Path copy(String fileName, List<Path> places) {
         try {
             byte[] content = resource(fileName);
             String id = new String(resource(fileName + ".id"), StandardCharsets.US_ASCII).strip();
             String shortId = id.substring(0, id.length() - DIGEST_CHARACTERS + SHORT_DIGEST);
-            Extraction extraction = new Extraction(candidates(), Mounts.ofThisProcess(), Extraction.user());
+            Extraction extraction = new Extraction(places, Mounts.ofThisProcess(), Extraction.user());
             return extraction.place(fileName.replace(".so", "-" + shortId + ".so"), content);
         } catch (IOException e) {
             throw new UnsatisfiedLinkError("cannot copy " + fileName + ": " + Extraction.reason(e)
@@ -82,6 +94,31 @@ public final class NativeLibrary {
         add(candidates, "/dev/shm", "");
         add(candidates, System.getProperty("user.home"), ".cache");
         return candidates;
+    }
+
+    private static List<Path> durable() {
+        List<Path> places = new ArrayList<>();
+        add(places, System.getProperty(TEMPORARY), "");
+        add(places, System.getenv("XDG_DATA_HOME"), "");
+        if ("root".equals(System.getProperty("user.name"))) {
+            add(places, "/var/lib", "");
+        }
+        String home = System.getProperty("user.home");
+        add(places, home, ".local/share");
+        if (home != null) {
+            makeDirectories(Path.of(home, ".local/share"));
+        }
+        return places;
+    }
+
+    /** As the XDG Base Directory Specification has it, for its user alone. */
+    private static void makeDirectories(Path directory) {
+        try {
+            Files.createDirectories(
+                    directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        } catch (IOException | UnsupportedOperationException e) {
+            return; // the extraction says what is wrong with it, if no other place will do
+        }
     }
 
     private static void add(List<Path> candidates, @Nullable String folder, String below) {

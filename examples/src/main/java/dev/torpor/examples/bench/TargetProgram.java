@@ -25,6 +25,7 @@ public final class TargetProgram {
         }
         places.add(jar().resolveSibling(NAME));
         places.add(jar().resolve("../..").resolve(NAME)); // the launcher is above the folder of the jars
+        places.add(jar().resolve("../../../../native/target/programs").resolve(NAME)); // as the build leaves them
         places.add(Path.of("native/target/programs", NAME));
         return places.stream()
                 .map(place -> place.toAbsolutePath().normalize())

@@ -142,6 +142,9 @@ final class BenchCommand extends DriverCommand {
     @Override
     ExitCode run(Cuda cuda) throws IOException {
         checkOptions();
+        torpor().stop()
+                .cleansUp(
+                        "Processes of the measurement may still be there: `torpor ps` lists them; end those that you do not need.");
         makeFolder();
         if (!Files.isDirectory(images)) {
             throw new ParameterException(line(), "--images " + images + " is not a directory");

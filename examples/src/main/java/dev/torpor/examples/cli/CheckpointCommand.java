@@ -1,11 +1,12 @@
 package dev.torpor.examples.cli;
 
-import dev.torpor.GpuProcess;
+import dev.torpor.GpuGroup;
+import dev.torpor.GroupResult;
 import dev.torpor.Level;
-import dev.torpor.ProgressListener;
-import dev.torpor.Report;
+import dev.torpor.Resume;
+import dev.torpor.Step;
 import dev.torpor.Suspend;
-import java.util.Optional;
+import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -20,8 +21,8 @@ final class CheckpointCommand extends TransitionCommand {
     private final MemoryCheck memoryCheck = new MemoryCheck();
 
     @Override
-    Report run(GpuProcess process, Optional<ProgressListener> listener) {
+    List<GroupResult> run(GpuGroup group) {
         Suspend options = memoryCheck.on(stepTimeout.on(Suspend.to(Level.CHECKPOINT)));
-        return process.checkpoint(listener.map(options::onProgress).orElse(options));
+        return group.stepEach(Step.CHECKPOINT, process -> watched(options, process), process -> Resume.defaults());
     }
 }

@@ -25,7 +25,8 @@ final class DevicesCommand extends DriverCommand {
                     capability(device));
             all.add(json(device, free, cuda.simulated()));
         }
-        print((cuda.simulated() ? SIMULATED + "\n" : "") + table, all);
+        tellSimulated(cuda);
+        print(table.toString(), all);
         return ExitCode.OK;
     }
 

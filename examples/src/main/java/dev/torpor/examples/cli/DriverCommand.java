@@ -9,7 +9,15 @@ abstract class DriverCommand extends TorporCommand {
     @Override
     public final Integer call() throws Exception {
         try (Cuda cuda = torpor().open()) {
-            return run(cuda).code();
+            ExitCode exit = run(cuda);
+            return exit == ExitCode.CANCELLED ? torpor().stop().code() : exit.code();
+        }
+    }
+
+    /** Says on stderr that no GPU is behind the answer, where stdout is data for a program or a table. */
+    final void tellSimulated(Cuda cuda) {
+        if (cuda.simulated() && !json()) {
+            line().getErr().println(SIMULATED);
         }
     }
 

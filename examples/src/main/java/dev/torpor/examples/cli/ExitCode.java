@@ -44,6 +44,7 @@ enum ExitCode {
     NO_SHIM(12, "the shim is missing, cannot be used, or gave a wrong answer", Problem.NO_SHIM, Problem.SHIM),
     TOOL(13, "a program that is needed is missing or failed", Problem.TOOL_MISSING, Problem.TOOL),
     SNAPSHOT(14, "a snapshot is unfinished, damaged, or does not fit this host", Problem.SNAPSHOT),
+    OUTPUT(15, "done, but the output could not be written"),
     CANCELLED(130, "a signal stopped it, and it was undone; 129 for SIGHUP, 143 for SIGTERM", Problem.CANCELLED);
 
     private final int code;

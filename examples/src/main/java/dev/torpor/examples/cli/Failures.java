@@ -40,16 +40,14 @@ final class Failures implements IParameterExceptionHandler, IExecutionExceptionH
         if (failure instanceof ParameterException wrong) {
             return handleParseException(wrong, parsed.originalArgs().toArray(new String[0]));
         }
-        tell(line, torpor.json(), json(failure), message(failure));
+        tell(line, torpor.json(), json(failure), said(failure));
         trace(line, failure);
-        return failure instanceof NotStarted known
-                ? known.code()
-                : exitCode(failure).code();
+        return code(failure);
     }
 
     /** One of several processes failed: to stderr now, or to the array that is printed at the end. */
     void tellNow(CommandLine line, TorporException failure) {
-        line.getErr().println("torpor: " + failure.getMessage());
+        line.getErr().println("torpor: " + said(failure));
         trace(line, failure);
     }
 
@@ -69,13 +67,32 @@ final class Failures implements IParameterExceptionHandler, IExecutionExceptionH
         }
     }
 
-    static JsonObject json(Exception failure) {
+    JsonObject json(Exception failure) {
         if (failure instanceof NotStarted known) {
             return Json.error(known.code(), "NOT_STARTED", message(known));
         }
-        return failure instanceof TorporException known
-                ? Json.error(known)
-                : Json.error(ExitCode.UNEXPECTED.code(), "UNEXPECTED", message(failure));
+        if (!(failure instanceof TorporException known)) {
+            return Json.error(ExitCode.UNEXPECTED.code(), "UNEXPECTED", message(failure));
+        }
+        JsonObject json = Json.error(known);
+        json.getAsJsonObject("error").addProperty("exitCode", code(known));
+        return json;
+    }
+
+    private int code(Exception failure) {
+        if (failure instanceof NotStarted known) {
+            return known.code();
+        }
+        ExitCode exit = exitCode(failure);
+        return exit == ExitCode.CANCELLED ? torpor.stop().code() : exit.code();
+    }
+
+    /** With the signal that stopped a transition. */
+    private String said(Exception failure) {
+        String signal = torpor.stop().signal();
+        return signal != null && exitCode(failure) == ExitCode.CANCELLED
+                ? signal + ": " + message(failure)
+                : message(failure);
     }
 
     static ExitCode exitCode(Exception failure) {

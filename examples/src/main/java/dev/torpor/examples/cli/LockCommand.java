@@ -1,9 +1,12 @@
 package dev.torpor.examples.cli;
 
-import dev.torpor.GpuProcess;
-import dev.torpor.ProgressListener;
-import dev.torpor.Report;
-import java.util.Optional;
+import dev.torpor.GpuGroup;
+import dev.torpor.GroupResult;
+import dev.torpor.Level;
+import dev.torpor.Resume;
+import dev.torpor.Step;
+import dev.torpor.Suspend;
+import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -15,7 +18,8 @@ final class LockCommand extends TransitionCommand {
     private final LockTimeout lockTimeout = new LockTimeout();
 
     @Override
-    Report run(GpuProcess process, Optional<ProgressListener> listener) {
-        return process.lock(lockTimeout.value());
+    List<GroupResult> run(GpuGroup group) {
+        Suspend options = lockTimeout.on(Suspend.to(Level.CHECKPOINT));
+        return group.stepEach(Step.LOCK, process -> watched(options, process), process -> Resume.defaults());
     }
 }

@@ -22,7 +22,7 @@ final class MpsStartCommand extends TorporCommand {
         MpsStatus status = mps.start();
         String variables = mps.clientEnvironment().entrySet().stream()
                 .sorted(Map.Entry.comparingByKey())
-                .map(variable -> "\n" + variable)
+                .map(variable -> "\n" + variable.getKey() + "=" + ShellWord.of(variable.getValue()))
                 .collect(Collectors.joining());
         print(status.state() + ": " + status.reason() + variables, Json.of(mps, status));
         return ExitCode.OK.code();

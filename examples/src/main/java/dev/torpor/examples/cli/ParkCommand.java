@@ -1,12 +1,12 @@
 package dev.torpor.examples.cli;
 
 import dev.torpor.Cuda;
+import dev.torpor.GpuGroup;
 import dev.torpor.GpuProcess;
+import dev.torpor.GroupResult;
 import dev.torpor.Level;
-import dev.torpor.ProgressListener;
-import dev.torpor.Report;
 import dev.torpor.Suspend;
-import java.util.Optional;
+import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -26,7 +26,17 @@ final class ParkCommand extends TransitionCommand {
     }
 
     @Override
-    Report run(GpuProcess process, Optional<ProgressListener> listener) {
-        return process.suspend(listener.map(options::onProgress).orElse(options));
+    void prepare(GpuProcess process) {
+        suspend.prepare(process, several());
+    }
+
+    @Override
+    void unchanged(GpuProcess process) {
+        suspend.unchanged(process, several());
+    }
+
+    @Override
+    List<GroupResult> run(GpuGroup group) {
+        return group.suspendEach(process -> watched(suspend.on(options, process, several()), process));
     }
 }

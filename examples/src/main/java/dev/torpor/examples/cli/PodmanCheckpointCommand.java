@@ -1,5 +1,6 @@
 package dev.torpor.examples.cli;
 
+import dev.torpor.Cancellation;
 import dev.torpor.Cuda;
 import dev.torpor.Level;
 import dev.torpor.Suspend;
@@ -76,15 +77,21 @@ final class PodmanCheckpointCommand extends DriverCommand {
 
     @Override
     ExitCode run(Cuda cuda) {
-        PodmanCheckpoint options = options(); // a wrong option is told before a missing podman
+        Cancellation cancellation = torpor().stop()
+                .finishesItsStep("podman may still checkpoint container " + container
+                        + ": `podman ps --all` shows it; `torpor ps` lists GPU processes in it that sleep, and"
+                        + " `torpor resume PID` wakes them.");
+        PodmanCheckpoint options = options(cancellation); // a wrong option is told before a missing podman
         PodmanReport.Checkpoint report = settings.podman().checkpoint(cuda, container, options);
         print(report.toString(), Json.of(report));
         return ExitCode.OK;
     }
 
-    private PodmanCheckpoint options() {
+    private PodmanCheckpoint options(Cancellation cancellation) {
         PodmanCheckpoint options = settings.on(PodmanCheckpoint.defaults(), line())
-                .suspend(driverOnly.on(suspend.on(Suspend.to(Level.CHECKPOINT), line())));
+                .suspend(driverOnly
+                        .on(suspend.on(Suspend.to(Level.CHECKPOINT), line()))
+                        .cancelledBy(cancellation));
         options = leaveRunning ? options.leaveRunning() : options;
         options = preCheckpoint ? options.preCheckpoint() : options;
         options = withPrevious ? options.withPrevious() : options;

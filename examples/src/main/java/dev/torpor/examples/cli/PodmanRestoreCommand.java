@@ -1,5 +1,6 @@
 package dev.torpor.examples.cli;
 
+import dev.torpor.Cancellation;
 import dev.torpor.Cuda;
 import dev.torpor.Resume;
 import dev.torpor.podman.Podman;
@@ -61,6 +62,10 @@ final class PodmanRestoreCommand extends DriverCommand {
             throw new ParameterException(line(), "Name a container, or an archive with --import");
         }
         PodmanRestore options = options(cuda); // a wrong option is told before a missing podman
+        Cancellation unused = torpor().stop()
+                .finishesItsStep(
+                        "podman may still restore the container: `podman ps` shows it; `torpor ps` lists GPU processes"
+                                + " in it that sleep, and `torpor resume PID` wakes them.");
         Podman podman = settings.podman();
         PodmanReport.Restore report = container != null
                 ? podman.restore(cuda, container, options)

@@ -3,6 +3,7 @@ package dev.torpor.examples.cli;
 import com.google.gson.JsonArray;
 import dev.torpor.podman.Podman;
 import java.util.List;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.ParameterException;
@@ -11,7 +12,9 @@ import picocli.CommandLine.ParameterException;
         name = "run-args",
         description = {
             "Prints the arguments of podman run that start a container with the shim:",
-            "podman run $(torpor podman run-args) ... IMAGE"
+            "eval podman run \"$(torpor podman run-args)\" ... IMAGE",
+            "The shim is put where it outlives a restart of the host, so that the container can be started again: $XDG_DATA_HOME,"
+                    + " /var/lib for root, or ~/.local/share."
         })
 final class PodmanRunArgsCommand extends TorporCommand {
     @Mixin
@@ -23,10 +26,10 @@ final class PodmanRunArgsCommand extends TorporCommand {
     @Override
     public Integer call() {
         try {
-            List<String> arguments = Podman.runArguments(file.shim(), settings.options());
+            List<String> arguments = Podman.runArguments(file.durableShim(), settings.options());
             JsonArray json = new JsonArray();
             arguments.forEach(json::add);
-            print(String.join(" ", arguments), json);
+            print(arguments.stream().map(ShellWord::of).collect(Collectors.joining(" ")), json);
             return ExitCode.OK.code();
         } catch (IllegalArgumentException e) {
             throw new ParameterException(line(), String.valueOf(e.getMessage()));

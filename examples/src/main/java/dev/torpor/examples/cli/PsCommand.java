@@ -21,7 +21,8 @@ final class PsCommand extends DriverCommand {
                     process.command());
             all.add(Json.of(process, cuda.simulated()));
         }
-        print((cuda.simulated() ? SIMULATED + "\n" : "") + table, all);
+        tellSimulated(cuda);
+        print(table.toString(), all);
         return ExitCode.OK;
     }
 }

@@ -1,11 +1,13 @@
 package dev.torpor.examples.cli;
 
 import dev.torpor.Cuda;
-import dev.torpor.GpuProcess;
-import dev.torpor.ProgressListener;
-import dev.torpor.Report;
+import dev.torpor.GpuGroup;
+import dev.torpor.GroupResult;
+import dev.torpor.Level;
 import dev.torpor.Resume;
-import java.util.Optional;
+import dev.torpor.Step;
+import dev.torpor.Suspend;
+import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -33,8 +35,9 @@ final class RestoreCommand extends TransitionCommand {
     }
 
     @Override
-    Report run(GpuProcess process, Optional<ProgressListener> listener) {
+    List<GroupResult> run(GpuGroup group) {
         Resume options = memoryCheck.on(stepTimeout.on(devices));
-        return process.restore(listener.map(options::onProgress).orElse(options));
+        return group.stepEach(
+                Step.RESTORE, process -> Suspend.to(Level.CHECKPOINT), process -> watched(options, process));
     }
 }

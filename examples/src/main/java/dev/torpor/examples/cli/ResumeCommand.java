@@ -1,11 +1,10 @@
 package dev.torpor.examples.cli;
 
 import dev.torpor.Cuda;
-import dev.torpor.GpuProcess;
-import dev.torpor.ProgressListener;
-import dev.torpor.Report;
+import dev.torpor.GpuGroup;
+import dev.torpor.GroupResult;
 import dev.torpor.Resume;
-import java.util.Optional;
+import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -23,16 +22,20 @@ final class ResumeCommand extends TransitionCommand {
     @Mixin
     private final MemoryCheck memoryCheck = new MemoryCheck();
 
+    @Mixin
+    private final StoredAtOption storedAt = new StoredAtOption();
+
     private Resume options = Resume.defaults();
 
     @Override
     void prepare(Cuda cuda) {
+        storedAt.check(line());
         options = memoryCheck.on(
                 stepTimeout.on(formerDevices.on(cuda, Resume.defaults().onto(map.on(cuda)))));
     }
 
     @Override
-    Report run(GpuProcess process, Optional<ProgressListener> listener) {
-        return process.resume(listener.map(options::onProgress).orElse(options));
+    List<GroupResult> run(GpuGroup group) {
+        return group.resumeEach(process -> watched(storedAt.on(options, process, several()), process));
     }
 }

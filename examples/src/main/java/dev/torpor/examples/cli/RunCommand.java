@@ -82,15 +82,11 @@ final class RunCommand implements Callable<Integer> {
     private void print(Map<String, String> environment) {
         StringBuilder script = new StringBuilder("export");
         environment.forEach(
-                (name, value) -> script.append(' ').append(name).append('=').append(quoted(value)));
+                (name, value) -> script.append(' ').append(name).append('=').append(ShellWord.quoted(value)));
         int words =
                 spec.commandLine().getParent().getParseResult().originalArgs().size();
         script.append("; shift ").append(words - command.size());
         spec.commandLine().getOut().println(script);
-    }
-
-    private static String quoted(String text) {
-        return "'" + text.replace("'", "'\\''") + "'";
     }
 
     /** Nobody is left to say it well once the shell has become the command. */

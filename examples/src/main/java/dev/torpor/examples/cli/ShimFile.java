@@ -10,6 +10,11 @@ final class ShimFile {
     @Option(names = "--shim", paramLabel = "FILE", description = "The shim library. Default: the one of this version.")
     private @Nullable Path library;
 
+    /** For a container, which may be started again after a restart of the host. */
+    Shim durableShim() {
+        return library == null ? Shim.extractDurably() : Shim.at(library);
+    }
+
     Shim shim() {
         return library == null ? Shim.extract() : Shim.at(library);
     }

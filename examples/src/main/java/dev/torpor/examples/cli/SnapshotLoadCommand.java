@@ -32,6 +32,9 @@ final class SnapshotLoadCommand extends DriverCommand {
     @Mixin
     private final CriuSettings criu = new CriuSettings();
 
+    private static final String LEFT =
+            "Processes of the snapshot may run or sleep: `torpor ps` lists them; `torpor resume PID` wakes one that sleeps.";
+
     @Override
     ExitCode run(Cuda cuda) {
         CriuRestore restore = criu.on(CriuRestore.defaults());
@@ -41,6 +44,7 @@ final class SnapshotLoadCommand extends DriverCommand {
                         Load.defaults()
                                 .verify(verify)
                                 .checkMemory(!noMemoryCheck)
+                                .cancelledBy(torpor().stop().finishesItsStep(LEFT))
                                 .onto(map.on(cuda))
                                 .criu(skipFileRwxCheck ? restore.skipFileRwxCheck() : restore));
         String pids = report.pids().stream().map(Object::toString).collect(Collectors.joining(", "));

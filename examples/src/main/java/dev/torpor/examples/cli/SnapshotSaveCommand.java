@@ -44,6 +44,13 @@ final class SnapshotSaveCommand extends DriverCommand {
     @Mixin
     private final CriuSettings criu = new CriuSettings();
 
+    private String left() {
+        return "Process " + pid + " may sleep with its memory in " + folder
+                + ": `torpor state " + pid + "` shows it; to wake it, type `torpor resume --stored-at "
+                + folder.toAbsolutePath().resolve("device-memory-" + pid) + " " + pid
+                + "` before you delete the directory.";
+    }
+
     @Override
     ExitCode run(Cuda cuda) {
         Save options = Save.defaults()
@@ -51,7 +58,8 @@ final class SnapshotSaveCommand extends DriverCommand {
                 .criu(criu.on(CriuDump.defaults()))
                 .checksums(!noChecksums)
                 .durable(durable)
-                .checkSharing(!noSharingCheck);
+                .checkSharing(!noSharingCheck)
+                .cancelledBy(torpor().stop().finishesItsStep(left()));
         options = leaveRunning ? options.leaveRunning() : options;
         options = driverOnly ? options.withoutParking() : options;
         SnapshotReport report = Snapshot.save(cuda, pid, folder, options);

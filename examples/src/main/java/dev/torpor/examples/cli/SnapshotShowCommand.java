@@ -18,6 +18,9 @@ final class SnapshotShowCommand extends TorporCommand {
     @Override
     public Integer call() {
         Manifest manifest = Snapshot.open(folder).manifest();
+        if (manifest.simulated() && !json()) {
+            line().getErr().println(DriverCommand.SIMULATED);
+        }
         print(text(manifest), new Gson().toJsonTree(manifest));
         return ExitCode.OK.code();
     }
@@ -33,7 +36,7 @@ final class SnapshotShowCommand extends TorporCommand {
                     member.deviceMemory().isEmpty() && member.gpu() ? "CRIU's images" : member.deviceMemory(),
                     member.command());
         }
-        StringBuilder text = new StringBuilder(manifest.simulated() ? DriverCommand.SIMULATED + "\n" : "");
+        StringBuilder text = new StringBuilder();
         text.append("saved ").append(manifest.created()).append(" on ").append(manifest.kernel());
         if (!manifest.driver().release().isEmpty()) {
             text.append(", driver ").append(manifest.driver().release());

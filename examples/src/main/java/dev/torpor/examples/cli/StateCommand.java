@@ -17,12 +17,17 @@ final class StateCommand extends ProcessCommand {
                     "How long to wait for the driver, which does not answer during a transition. Default: no limit.")
     private @Nullable Duration timeout;
 
+    private boolean told;
+
     @Override
     Answer run(Cuda cuda, long pid) {
         ProcessState state =
                 timeout == null ? cuda.process(pid).state() : cuda.process(pid).state(timeout);
         String shim = Json.shim(pid).map(version -> ", shim " + version).orElse("");
-        return new Answer(
-                state + shim + (cuda.simulated() ? " (SIMULATED)" : ""), Json.state(pid, state, cuda.simulated()));
+        if (!told) {
+            tellSimulated(cuda); // once, and not before an error
+            told = true;
+        }
+        return new Answer(state + shim, Json.state(pid, state, cuda.simulated()));
     }
 }

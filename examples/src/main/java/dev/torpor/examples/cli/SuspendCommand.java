@@ -1,13 +1,13 @@
 package dev.torpor.examples.cli;
 
 import dev.torpor.Cuda;
+import dev.torpor.GpuGroup;
 import dev.torpor.GpuProcess;
+import dev.torpor.GroupResult;
 import dev.torpor.Level;
-import dev.torpor.ProgressListener;
-import dev.torpor.Report;
 import dev.torpor.Suspend;
+import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
@@ -62,7 +62,17 @@ final class SuspendCommand extends TransitionCommand {
     }
 
     @Override
-    Report run(GpuProcess process, Optional<ProgressListener> listener) {
-        return process.suspend(listener.map(options::onProgress).orElse(options));
+    void prepare(GpuProcess process) {
+        suspend.prepare(process, several());
+    }
+
+    @Override
+    void unchanged(GpuProcess process) {
+        suspend.unchanged(process, several());
+    }
+
+    @Override
+    List<GroupResult> run(GpuGroup group) {
+        return group.suspendEach(process -> watched(suspend.on(options, process, several()), process));
     }
 }

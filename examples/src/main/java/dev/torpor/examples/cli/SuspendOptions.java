@@ -1,5 +1,6 @@
 package dev.torpor.examples.cli;
 
+import dev.torpor.GpuProcess;
 import dev.torpor.Suspend;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -24,6 +25,20 @@ final class SuspendOptions {
             description = "Suspend it although it holds memory of another process: the driver may never restore it.")
     private boolean noSharingCheck;
 
+    /** The options of one process. */
+    Suspend on(Suspend options, GpuProcess process, boolean several) {
+        return arena.on(options, process, several);
+    }
+
+    void prepare(GpuProcess process, boolean several) {
+        arena.prepare(process, several);
+    }
+
+    void unchanged(GpuProcess process, boolean several) {
+        arena.unchanged(process, several);
+    }
+
+    /** The options of all processes. */
     Suspend on(Suspend options, CommandLine line) {
         return arena.on(memoryCheck.on(stepTimeout.on(lockTimeout.on(options.checkSharing(!noSharingCheck)))), line);
     }

@@ -50,15 +50,39 @@ public final class Torpor implements Callable<Integer> {
     @Option(names = "--trace", scope = ScopeType.INHERIT, description = "Show stack traces of errors.")
     private boolean trace;
 
+    private final StopRequest stop = new StopRequest();
+
     private Torpor() {}
 
-    /** Runs it. */
+    /** Runs the command line as a process: with its signals, and with an exit code that tells if its output was lost. */
     public static void main(String[] args) {
-        System.exit(commandLine().execute(args));
+        Torpor torpor = new Torpor();
+        CommandLine line = commandLine(torpor);
+        StandardOutput out = new StandardOutput();
+        line.setOut(out.writer());
+        torpor.stop.install(sentence -> line.getErr().println("torpor: " + sentence));
+        System.exit(torpor.finished(line.execute(args), line, out));
+    }
+
+    /** The exit code at the end: what was lost on the way does not hide an error that came first. */
+    private int finished(int code, CommandLine line, StandardOutput out) {
+        if (stop.cameTooLate() && code == ExitCode.OK.code()) {
+            line.getErr().println("torpor: " + stop.signal() + " came after the last step: it was finished.");
+        }
+        if (!line.getOut().checkError()) {
+            return code;
+        }
+        line.getErr()
+                .println("torpor: The output was lost, as stdout cannot be written (" + out.failure() + ")"
+                        + (code == ExitCode.OK.code() ? "; the command itself is done." : "."));
+        return code == ExitCode.OK.code() ? ExitCode.OUTPUT.code() : code;
     }
 
     static CommandLine commandLine() {
-        Torpor torpor = new Torpor();
+        return commandLine(new Torpor());
+    }
+
+    private static CommandLine commandLine(Torpor torpor) {
         CommandLine line = new CommandLine(torpor);
         line.addSubcommand("devices", new DevicesCommand());
         line.addSubcommand("ps", new PsCommand());
@@ -114,6 +138,10 @@ public final class Torpor implements Callable<Integer> {
             options = options.provider(provider);
         }
         return Cuda.open(options);
+    }
+
+    StopRequest stop() {
+        return stop;
     }
 
     boolean json() {

@@ -1,10 +1,13 @@
 package dev.torpor.examples.cli;
 
-import dev.torpor.GpuProcess;
-import dev.torpor.ProgressListener;
-import dev.torpor.Report;
+import dev.torpor.Cuda;
+import dev.torpor.GpuGroup;
+import dev.torpor.GroupResult;
+import dev.torpor.Level;
 import dev.torpor.Resume;
-import java.util.Optional;
+import dev.torpor.Step;
+import dev.torpor.Suspend;
+import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -13,9 +16,20 @@ final class UnparkCommand extends TransitionCommand {
     @Mixin
     private final StepTimeout stepTimeout = new StepTimeout();
 
+    @Mixin
+    private final StoredAtOption storedAt = new StoredAtOption();
+
     @Override
-    Report run(GpuProcess process, Optional<ProgressListener> listener) {
+    void prepare(Cuda cuda) {
+        storedAt.check(line());
+    }
+
+    @Override
+    List<GroupResult> run(GpuGroup group) {
         Resume options = stepTimeout.on(Resume.defaults());
-        return process.unpark(listener.map(options::onProgress).orElse(options));
+        return group.stepEach(
+                Step.UNPARK,
+                process -> Suspend.to(Level.PARK),
+                process -> watched(storedAt.on(options, process, several()), process));
     }
 }

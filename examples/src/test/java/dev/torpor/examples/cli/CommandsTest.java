@@ -7,7 +7,9 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import dev.torpor.Shim;
 import dev.torpor.contract.Machine;
+import dev.torpor.contract.SimulatorFaults;
 import dev.torpor.contract.Target;
+import dev.torpor.driver.CudaResult;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,11 +31,13 @@ class CommandsTest {
 
     @Test
     void devicesAreListedWithWhatIdentifiesThem() {
-        String table = torpor("devices").succeeds().out();
+        Cli devices = torpor("devices").succeeds();
+        String table = devices.out();
         assertThat(table)
                 .containsPattern("GPU +UUID +NAME +MEMORY +FREE +COMPUTE")
                 .containsPattern("0 +" + GPU_UUID);
-        assertThat(table.startsWith("SIMULATED")).isEqualTo(Machine.simulated());
+        assertThat(table).startsWith("GPU ");
+        assertThat(devices.err().startsWith("SIMULATED")).isEqualTo(Machine.simulated());
         JsonObject first = torpor("devices", "--json").array().get(0).getAsJsonObject();
         assertThat(first.get("ordinal").getAsInt()).isZero();
         assertThat(first.get("uuid").getAsString()).matches(GPU_UUID);
@@ -74,8 +78,7 @@ class CommandsTest {
     @Test
     void stateIsOneWordForOneProcess() {
         try (Target target = Target.start("--memory", "8M")) {
-            assertThat(torpor("state", pid(target)).succeeds().out())
-                    .isEqualTo(Machine.simulated() ? "running (SIMULATED)\n" : "running\n");
+            assertThat(torpor("state", pid(target)).succeeds().out()).isEqualTo("running\n");
             JsonObject state = torpor("state", pid(target), "--step-timeout", "10s", "--json")
                     .only();
             assertThat(state.get("pid").getAsInt()).isEqualTo(target.pid());
@@ -92,7 +95,7 @@ class CommandsTest {
         shim.preload(environment);
         try (Target target = Target.start(environment, "--memory", "8M")) {
             assertThat(torpor("state", pid(target)).succeeds().out())
-                    .isEqualTo("running, shim " + shim.version() + (Machine.simulated() ? " (SIMULATED)\n" : "\n"));
+                    .isEqualTo("running, shim " + shim.version() + "\n");
             JsonObject state = torpor("state", pid(target), "--json").only();
             assertThat(state.get("shim").getAsString()).isEqualTo(shim.version());
             assertThat(find(torpor("ps", "--json").array(), target.pid()).get("shim"))
@@ -217,6 +220,72 @@ class CommandsTest {
                     .extracting(up -> up.getAsJsonObject().get("pid").getAsInt())
                     .containsExactly(two.pid(), one.pid());
             one.assertMemoryIntact();
+            two.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void aPidThatIsGivenTwiceCountsOnce() {
+        try (Target target = Target.start("--memory", "8M")) {
+            assertThat(torpor("toggle", pid(target), pid(target)).succeeds().out())
+                    .endsWith("; checkpointed\n");
+            assertThat(torpor("resume", pid(target), pid(target)).succeeds().out())
+                    .hasLineCount(1);
+            target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void aStepThatFailsForOneIsUndoneForAll() {
+        Machine.assumeSimulator("the driver must fail");
+        Map<String, String> faults =
+                new SimulatorFaults().fail("cuCheckpointProcessCheckpoint", 999).environment();
+        try (Target one = Target.start("--memory", "8M");
+                Target two = Target.start(faults, "--memory", "8M")) {
+            Cli down = torpor("suspend", pid(one), pid(two));
+            assertThat(down.code()).isEqualTo(ExitCode.DRIVER.code());
+            assertThat(down.out()).isEmpty();
+            assertThat(down.err())
+                    .contains("Process " + pid(one) + " was not changed, since process " + pid(two))
+                    .hasLineCount(2);
+            Cli locked = torpor("lock", pid(one), "4194305", pid(two));
+            assertThat(locked.code()).isEqualTo(ExitCode.NO_PROCESS.code());
+            assertThat(locked.out()).hasLineCount(2);
+            torpor("unlock", pid(two), pid(one)).succeeds();
+            one.assertMemoryIntact();
+            two.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void toggleSwaps() {
+        try (Target one = Target.start("--memory", "8M");
+                Target two = Target.start("--memory", "8M")) {
+            torpor("suspend", pid(two)).succeeds();
+            assertThat(torpor("toggle", pid(two), pid(one)).succeeds().out())
+                    .containsPattern(pid(two) + ": .*; running\n" + pid(one) + ": .*; checkpointed\n$");
+            torpor("resume", pid(one)).succeeds();
+            one.assertMemoryIntact();
+            two.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void aToggleThatCanWakeNoneLetsTheOthersRunOn() {
+        Machine.assumeSimulator("the driver must fail");
+        Map<String, String> faults = new SimulatorFaults()
+                .fail("cuCheckpointProcessRestore#1", CudaResult.OPERATING_SYSTEM)
+                .environment();
+        try (Target one = Target.start("--memory", "8M");
+                Target two = Target.start(faults, "--memory", "8M")) {
+            torpor("suspend", pid(two)).succeeds();
+            Cli toggled = torpor("toggle", pid(one), pid(two));
+            assertThat(toggled.code()).isEqualTo(ExitCode.RESTORE_FAILED.code());
+            assertThat(toggled.err())
+                    .contains("Process " + pid(one) + " was suspended for process " + pid(two)
+                            + ", which could not be resumed, and runs again.");
+            one.assertMemoryIntact();
+            torpor("resume", pid(two)).succeeds();
             two.assertMemoryIntact();
         }
     }

@@ -205,8 +205,8 @@ class ErrorsTest {
         try (Target target =
                 with(new SimulatorFaults().delay("cuCheckpointProcessCheckpoint", Duration.ofSeconds(4)))) {
             torpor("suspend", pid(target), "--step-timeout", "1s").fails(ExitCode.UNRESPONSIVE);
-            await().until(() -> torpor("state", pid(target)).out(), out -> out.startsWith("checkpointed"));
-            torpor("resume", pid(target)).succeeds();
+            // This process lives on, and undoes the step when it has ended after all.
+            await().until(() -> torpor("state", pid(target)).out(), out -> out.startsWith("running"));
             target.assertMemoryIntact();
         }
     }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.google.gson.JsonObject;
 import dev.torpor.Shim;
 import dev.torpor.contract.Target;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
@@ -59,6 +60,26 @@ class ParkCommandTest {
             assertThat(torpor("resume", pid(target)).succeeds().out())
                     .containsPattern("unpark \\S+ m?s \\(\\S+ GB/s\\); running\n$");
             target.assertMemoryIntact();
+        }
+    }
+
+    @Test
+    void severalProcessesAreParkedIntoDirectoriesOfTheirOwn() throws Exception {
+        String files = Files.createDirectory(directory.resolve("files")).toString();
+        try (Target one = start();
+                Target two = start()) {
+            torpor("park", "--arena", files, pid(one), pid(two)).succeeds();
+            assertThat(directory.resolve("files").resolve(pid(one))).isNotEmptyDirectory();
+            Files.move(Path.of(files), directory.resolve("moved"));
+            Cli lost = torpor("resume", pid(one), pid(two));
+            assertThat(lost.code()).isEqualTo(ExitCode.REFUSED.code());
+            torpor("resume", "--stored-at", directory.resolve("moved").toString(), pid(one), pid(two))
+                    .succeeds();
+            torpor("suspend", "--arena", directory.resolve("moved").toString(), pid(two), "4194305");
+            torpor("unpark", "--stored-at", "moved", pid(two)).fails(ExitCode.USAGE);
+            torpor("resume", pid(two)).succeeds();
+            one.assertMemoryIntact();
+            two.assertMemoryIntact();
         }
     }
 

@@ -4,10 +4,12 @@ import static dev.torpor.examples.cli.Cli.torpor;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonObject;
+import dev.torpor.Shim;
 import dev.torpor.contract.Machine;
 import dev.torpor.contract.NeedsPodman;
 import dev.torpor.contract.Programs;
 import dev.torpor.contract.TargetContainer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -62,7 +64,13 @@ class PodmanCommandsTest {
     }
 
     @Test
-    void argumentsOfPodmanRun() {
+    void argumentsOfPodmanRun(@TempDir Path place) throws Exception {
+        Path shim = Files.createDirectory(place.resolve("a place")).resolve("libtorpor.so");
+        Files.copy(Shim.extract().library(), shim);
+        assertThat(Cli.bare("podman", "run-args", "--shim", shim.toString())
+                        .succeeds()
+                        .out())
+                .startsWith("--mount 'type=bind,source=" + shim.toRealPath() + ",destination=");
         assertThat(Cli.bare("podman", "run-args", "--lean", "--streams", "4")
                         .succeeds()
                         .out())
