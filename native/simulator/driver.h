@@ -31,7 +31,7 @@ struct driver {
     struct machine *machine;
     _Atomic int restore_failed; /* for good */
     _Atomic int forced_state;   /* -1: none */
-    int physical[MAX_DEVICES];  /* which device of the machine each ordinal is; restore may permute it */
+    _Atomic int physical[MAX_DEVICES];  /* which device of the machine each ordinal is; restore may permute it, and cuDeviceGetUuid asks at any time */
     struct CUctx_st *contexts;
     long delay_us;
 };
@@ -108,6 +108,7 @@ void range_release(struct range *range);
 int range_address_taken(CUdeviceptr address);
 CUresult charge_context(CUcontext context, uint64_t cost, int more); /* more: of its device's contexts */
 size_t contexts_bytes(void);
+void devices_now(int *physical); /* a copy of driver.physical */
 void charges_by_device(const int *physical, uint64_t *want);
 void contexts_publish(void); /* writes how many contexts there are into the slot, which is new after CRIU has restored the process */
 void memory_drop_context(CUcontext context);

@@ -79,15 +79,21 @@ void store_empty(void) {
     if (ftruncate(store, 0)) out_of_host_memory();
 }
 
+void devices_now(int *physical) {
+    for (int d = 0; d < MAX_DEVICES; d++) physical[d] = driver.physical[d];
+}
+
 void charges_by_device(const int *physical, uint64_t *want) {
     memset(want, 0, MAX_DEVICES * sizeof *want);
     for (int d = 0; d < MAX_DEVICES; d++) want[physical[d]] += charged[d];
 }
 
 static CUresult charge(int device, int64_t bytes) {
+    int physical[MAX_DEVICES];
     uint64_t want[MAX_DEVICES];
     charged[device] += (uint64_t)bytes;
-    charges_by_device(driver.physical, want);
+    devices_now(physical);
+    charges_by_device(physical, want);
     CUresult result = account_set(driver.slot, want);
     if (result) charged[device] -= (uint64_t)bytes;
     return result;

@@ -130,7 +130,7 @@ static CUresult checkpoint(const struct fault *fault) {
 /* Every device of the machine must be named once as old and once as new. */
 static CUresult pairs_to_map(const struct request *request, int *physical) {
     unsigned old = 0, new = 0, all = (1u << driver.machine->devices) - 1;
-    memcpy(physical, driver.physical, sizeof driver.physical);
+    devices_now(physical);
     if (!request->pairs) return CUDA_SUCCESS;
     for (unsigned i = 0; i < request->pairs; i++) {
         int from = device_by_uuid(&request->pair[i].oldUuid), to = device_by_uuid(&request->pair[i].newUuid);
@@ -144,7 +144,7 @@ static CUresult pairs_to_map(const struct request *request, int *physical) {
 }
 
 static void move_to_devices(const int *physical) {
-    memcpy(driver.physical, physical, sizeof driver.physical);
+    for (int d = 0; d < MAX_DEVICES; d++) driver.physical[d] = physical[d];
     contexts_publish();
 }
 
