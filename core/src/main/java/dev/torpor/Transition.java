@@ -556,12 +556,12 @@ final class Transition implements AutoCloseable {
         if (overdue || (outcome.failed() && !cancelled)) {
             now = claimed(now);
         }
-        if (own.contains(Step.PARK) && talk.isParkedByAnother()) {
-            own.clear(); // also what it did after that park: another controller has resumed the process since
-            return LEFT;
-        }
         String left = "";
         while (!own.isEmpty()) {
+            if (own.contains(Step.PARK) && talk.isParkedByAnother()) {
+                own.clear(); // also what it did after that park: another controller has resumed the process since
+                return LEFT;
+            }
             Step back = own.getLast().inverse();
             if (!now.isWhere(back)) {
                 left = LEFT;

@@ -14,7 +14,7 @@ class SaveTest {
         for (CriuDump leaving : List.of(dump.leaveRunning(), dump.arguments("-R"), dump.arguments("--leave-running"))) {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> Save.defaults().criu(leaving))
-                    .withMessageContaining("Save.leaveRunning()");
+                    .withMessageContaining("let the save leave them running instead");
         }
         assertThat(Save.defaults().criu(dump.linkRemap()).leaveRunning().dump().leavesRunning())
                 .isTrue();
