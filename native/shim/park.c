@@ -89,7 +89,6 @@ static void say_devices(const struct extent *here, struct answer *answer) {
     }
 }
 
-/* The sizes may be a little old, since a status never waits for a thread that has the list of blocks. */
 /* What a park left: until when somebody must say that it is still wanted. */
 static _Atomic uint64_t lease_ns, lease_until; /* 0: for ever */
 static _Atomic int called_off;
@@ -125,6 +124,7 @@ void park_renew_lease(const uint64_t *milliseconds, struct answer *answer) {
     say_ok(answer, "lease_ms=%llu lease_left_ms=%llu", (unsigned long long)(atomic_load(&lease_ns) / 1000000), (unsigned long long)lease_left_ms());
 }
 
+/* The sizes may be a little old, since a status never waits for a thread that has the list of blocks. */
 void park_status(int pending, struct answer *answer) {
     static struct extent here; /* of the one thread that asks */
     struct identity self = identity_now();
