@@ -43,9 +43,9 @@ class StopIT {
         return Run.of(directory, command);
     }
 
-    /** The shell may have been started with signals ignored; this command is not. */
+    /** The build may have been started with signals ignored, as what a shell runs in the background is; this command is not. */
     private static Process start(String... arguments) throws Exception {
-        List<String> command = new ArrayList<>(List.of("setsid", LAUNCHER));
+        List<String> command = new ArrayList<>(List.of("env", "--default-signal", "setsid", LAUNCHER));
         command.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().putAll(Machine.environment());
@@ -53,7 +53,7 @@ class StopIT {
     }
 
     private static void signal(Process process, String name) throws Exception {
-        assertThat(new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+        assertThat(new ProcessBuilder("sh", "-c", "kill -" + name + " " + process.pid())
                         .start()
                         .waitFor())
                 .isZero();

@@ -46,12 +46,20 @@ class TerminalIT {
 
     @AfterEach
     void end() {
-        tmux("kill-server");
+        if (!program.toString().isEmpty()) { // else it is missing, and the test was skipped
+            tmux("kill-server");
+        }
     }
 
     private Command.Ended tmux(String... arguments) {
-        List<String> command = new ArrayList<>(List.of(
-                program.toString(), "-S", directory.resolve("tmux-" + servers).toString(), "-f", "/dev/null"));
+        List<String> command = new ArrayList<>(List.of( // the build may have been started with signals ignored
+                "env",
+                "--default-signal",
+                program.toString(),
+                "-S",
+                directory.resolve("tmux-" + servers).toString(),
+                "-f",
+                "/dev/null"));
         command.addAll(List.of(arguments));
         return Command.of(command).run(PATIENCE);
     }

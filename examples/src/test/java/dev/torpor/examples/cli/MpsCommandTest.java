@@ -153,7 +153,10 @@ class MpsCommandTest {
                 .startsWith("[Unit]\n")
                 .contains("\nUser=daemon\n", "\nExecStart=" + program + " -d\n")
                 .endsWith("\nWantedBy=multi-user.target\n");
-        assertThat(mps("unit", "--user", "a b").fails(ExitCode.USAGE).err()).contains("no name of a user");
+        assertThat(Cli.bare("mps", "unit", "--program", program.toString(), "--user", "a b")
+                        .fails(ExitCode.USAGE)
+                        .err())
+                .contains("no name of a user");
         assertThat(Files.exists(mps.pipeFolder())).isFalse();
     }
 
