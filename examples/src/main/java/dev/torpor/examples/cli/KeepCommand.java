@@ -22,6 +22,7 @@ final class KeepCommand extends DriverCommand {
             JsonObject json = new JsonObject();
             json.addProperty("ready", true);
             Json.of(keeper.report()).entrySet().forEach(entry -> json.add(entry.getKey(), entry.getValue()));
+            torpor().stop().expectSignal();
             print("READY " + keeper.report(), json);
             if (line().getOut().checkError()) {
                 return ExitCode.OUTPUT; // who waits for the line would wait for ever

@@ -60,12 +60,14 @@ final class StopRequest {
         return cancellation;
     }
 
-    /** What ends this command is a signal. */
+    /** From now on a signal is what ends this command, in an orderly way. To be called before the user can know that it is ready. */
+    synchronized void expectSignal() {
+        orderly = true;
+        expected = true;
+    }
+
+    /** Waits for the signal that is expected; returns at once if it has come. */
     void awaitExpected() throws InterruptedException {
-        synchronized (this) {
-            orderly = true;
-            expected = true;
-        }
         asked.await();
     }
 
