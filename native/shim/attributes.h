@@ -4,7 +4,7 @@
 
 #include "blocks.h"
 
-/* By whoever parks, before anything is unmapped: of one mapping for all that are alike. */
+/* Called by a park before it unmaps anything. Asks about one mapping for all that are alike. */
 void attributes_learn(void);
 
 /* As cuPointerGetAttribute, or as cuPointerGetAttributes with that one alone. With the blocks' lock. 0: nobody knows. */

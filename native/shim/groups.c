@@ -64,7 +64,7 @@ static int shows(const struct mount *mount, const struct group *group, const cha
 
 static int goes_up(const char *path) { return !strncmp(path, "/..", 3) && (path[3] == '/' || !path[3]); }
 
-/* Both go up alike first, as seen from the namespace of whoever reads. */
+/* Both paths begin with the same "..", as the reader's cgroup namespace shows them. */
 static void skip_common_way_up(const char **one, const char **other) {
     while (goes_up(*one) && goes_up(*other)) *one += 3, *other += 3;
 }

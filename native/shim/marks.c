@@ -112,7 +112,7 @@ int mark_is_done(struct mark *m, int ask) {
     return m->done;
 }
 
-/* A stream that has no event is only asked: whoever waited for it would hold up captures. */
+/* A stream that has no event is only asked: to wait for it would hold up captures. */
 int mark_await(const struct mark *m) {
     if (m->event) return is_over(call_in(m->line.context, await_event, m));
     return is_over(ask_stream(m, query_stream));

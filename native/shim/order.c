@@ -138,7 +138,7 @@ static void wake_sleepers(void) {
 /* The driver is asked with no lock: it does not answer while a controller has locked it. */
 void order_wait(struct giving *giving, CUstream stream, enum gate closed) {
     struct work w = {.stream = stream, .blocking = NOT_ASKED};
-    atomic_store(&giving->stream, GIVING_NOTHING); /* whoever holds need not wait for this thread */
+    atomic_store(&giving->stream, GIVING_NOTHING); /* a thread that closes the gate need not wait for this one */
     driver()->cuCtxGetCurrent(&w.context);
     for (;;) {
         uint32_t seen = atomic_load(&releases);

@@ -27,7 +27,7 @@ struct park_options {
 };
 void park_park(const struct park_options *options, struct answer *answer);
 enum keeping { AS_PARKED, REMOVE_FILES, KEEP_FILES };
-/* folder: where those files are by now; NULL: where they were made. by: only what this controller has parked; NULL: whoever has.
+/* folder: where those files are by now; NULL: where they were made. by: only what this controller has parked; NULL: any controller's.
  * give_up: what devices have lost whose contexts have failed */
 void park_unpark(const char *folder, enum keeping keeping, const char *by, int give_up, struct answer *answer);
 /* For how long it may stay parked from now on; NULL: as long again as was said last. Any thread. */

@@ -160,7 +160,7 @@ static int find_line(CUstream stream, CUdevice device, struct line *line) {
     return its != NULL;
 }
 
-/* 0: the driver is to answer. Whether it frees without a current context, it is asked with an address that is nobody's. */
+/* 0: the driver is to answer. Whether it frees without a current context, it is asked with an address that no allocation has. */
 static int freed(CUdeviceptr address, CUstream stream, CUresult (*ask)(CUdeviceptr address, CUstream stream)) {
     CUcontext current = NULL;
     CUdevice device;

@@ -16,6 +16,6 @@ void thread_unquiet(const struct quiet *quiet);
 
 int thread_lock_within(pthread_mutex_t *mutex, uint64_t nanoseconds); /* whatever becomes of the time of day. 0: it is not to be had */
 
-void thread_name(const char *name); /* the calling thread's, which is one of the shim's, when it begins; for whoever lists threads */
+void thread_name(const char *name); /* the calling thread's, which is one of the shim's, when it begins; for programs that list threads */
 
 #endif

@@ -78,7 +78,7 @@ static void whoOnlyEndsWhatItSaysIsAnswered(void) {
     expect_whole();
 }
 
-/* What is parked already stays so, and an unpark is done whoever hangs up. */
+/* A hang-up leaves a parked process parked, and does not end an unpark. */
 static void onlyAParkIsCalledOff(void) {
     prepare();
     COMMAND_OK("park");

@@ -104,7 +104,7 @@ static void withoutAFolderThereIsAStandardOne(void) {
 
 struct named { const char *value, *folder; };
 
-/* A row of the table: the socket is in the folder, whichever way it is written. */
+/* A row of the table: the socket is in the directory, however its path is written. */
 static void expect_in_folder(void *row) {
     const struct named *named = row;
     char root[200], value[256], standard[64];

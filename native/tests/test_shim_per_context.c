@@ -38,7 +38,7 @@ static void in_thread(CUresult (*call)(void), CUcontext context, CUresult *resul
 
 static CUresult freed_in_stream(void) { return cu.cuMemFreeAsync(memory, stream); }
 
-/* The stream writes to the memory after the free was asked for. Whoever gets the memory next must come after that. */
+/* The stream writes to the memory after the free was asked for. The next owner's work must come after that. */
 static void free_behind_a_kernel(CUcontext context, CUresult expected) {
     CUresult result;
     CUdeviceptr keeping = 0, next = 0;

@@ -32,7 +32,7 @@ static void prepare(void) {
         for (int a = FIRST; a <= LAST; a++) answers[m][a] = asked_for((CUpointer_attribute)a, memory[m] + 100);
 }
 
-/* What a call that fails leaves behind is nobody's answer. */
+/* A call that fails promises nothing about its output. */
 static void expect_same(const char *call, int attribute, int m, const unsigned char *now, const unsigned char *then) {
     for (int i = 0; i < ROOM; i++)
         if (now[i] != then[i]) return fail_at(__FILE__, __LINE__, "%s: attribute %d of memory %d: byte %d is %02x, not %02x", call, attribute, m, i, now[i], then[i]);

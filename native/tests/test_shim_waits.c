@@ -92,7 +92,7 @@ static void theEnginesBuffersAreNotGivenUpWhileTheGpuIsBusy(void) {
     CUdeviceptr d = 0;
     char *out = pattern_of(BYTES, 2);
     OK(cu.cuMemAllocAsync(&d, BYTES, made_stream()));
-    OK(cu.cuMemcpyHtoD_v2(d, out, BYTES)); /* not behind whoever waits for the GPU */
+    OK(cu.cuMemcpyHtoD_v2(d, out, BYTES)); /* not behind a thread that waits for the GPU */
     EXPECT_IS(CUDA_ERROR_NOT_READY, cu.cuStreamQuery(s));
     go_on = 1;
     OK(cu.cuCtxSynchronize());

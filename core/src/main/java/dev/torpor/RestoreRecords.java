@@ -87,7 +87,7 @@ final class RestoreRecords {
                 proc, Places.ofHost(), proc.user(ProcessHandle.current().pid()));
     }
 
-    /** Leaves a record, in place of an earlier one of the process, and removes those of processes that are gone. */
+    /** Writes a record, instead of an earlier one of the process, and removes those of processes that are gone. */
     void write(RestoreNeed need) {
         for (Path directory : places.of(user)) {
             if (isOwn(directory) && write(directory, need)) {

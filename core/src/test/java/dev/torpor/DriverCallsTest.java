@@ -182,7 +182,7 @@ class DriverCallsTest {
         await().until(() -> calls.lateStep(1) == null && calls.givenUp() == 0);
     }
 
-    /** Whoever asks, and whichever gives up: at any time one call for each process. */
+    /** However many threads ask and give up, there is one call for each process at any time. */
     @Property(tries = 30)
     void askersOfAnyNumberHaveOneCallAtATime(
             @ForAll @Size(min = 2, max = 12) List<@IntRange(min = 0, max = 2) Integer> pids) {

@@ -158,7 +158,8 @@ class HostMemoryTest {
         groups.mount("/", "ours", "cgroup2", "rw");
         groups.file("ours/memory.max", "1000");
         assertThat(groups.memory().limits(7)).isEmpty();
-        Path inside = Files.createDirectories(groups.top().resolve("proc/7/root/cgroup"));
+        Path inside =
+                Files.createDirectories(groups.top().resolve("proc/7/root").resolve("cgroup"));
         Files.writeString(
                 groups.top().resolve("proc/7/mountinfo"), "35 31 0:32 /../other /cgroup rw - cgroup2 none rw\n");
         Files.writeString(inside.resolve("memory.max"), "900\n");

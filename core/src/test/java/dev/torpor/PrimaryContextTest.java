@@ -15,7 +15,7 @@ import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import org.junit.jupiter.api.Test;
 
-/** What is opened is released once, whoever closes what first. */
+/** A context, a keeper or an engine is released once, in whichever order they are closed. */
 class PrimaryContextTest {
     private static final String RELEASE = "cuDevicePrimaryCtxRelease_v2";
 

@@ -96,7 +96,7 @@ class TwoControllersTest {
             held = true;
         }
 
-        /** By the one that runs, on whichever thread. */
+        /** Called by the controller that runs, on any of its threads. */
         synchronized void pass() {
             int me = current;
             if (held) {

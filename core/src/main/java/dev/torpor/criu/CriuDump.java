@@ -42,7 +42,7 @@ public final class CriuDump extends CriuOptions<CriuDump> {
         return with("--ghost-limit", Long.toString(bytes));
     }
 
-    /** Whether {@link #linkRemap} was asked for, whichever way. */
+    /** Whether {@link #linkRemap} was asked for, by its method or by an argument. */
     public boolean remapsLinks() {
         return told.words().contains("--link-remap");
     }

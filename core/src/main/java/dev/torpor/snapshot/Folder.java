@@ -339,7 +339,7 @@ record Folder(Path path) {
     }
 
     /**
-     * Moves CRIU's log of a dump that failed out of the folder, which is about to go: beside it, in place of the one of an earlier failure.
+     * Moves CRIU's log of a dump that failed out of the folder, which is about to go: beside it, instead of the log of an earlier failure.
      *
      * @return where the log is now; empty if there is none, or it cannot be moved
      */

@@ -108,7 +108,7 @@ public abstract class SnapshotUndoContract extends SnapshotTests {
         try (Detached target = start(true)) {
             Criu failing = criuThat("echo 'Error (criu/x.c:1): no luck' > \"$3\"/$1.log");
             Path log = folder().resolveSibling(folder().getFileName() + ".dump.log");
-            for (int round = 0; round < 2; round++) { // the later one in place of the earlier
+            for (int round = 0; round < 2; round++) { // the second replaces the first
                 assertThat(failure(Problem.TOOL, () -> save(target, Save.defaults(), failing)))
                         .hasMessageContaining("no luck")
                         .hasMessageContaining("Its log is " + log + ".");
